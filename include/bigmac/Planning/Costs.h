@@ -1,0 +1,95 @@
+//===- Costs.h - Seconds and bytes of a step's actions ----------*- C++ -*-===//
+
+#ifndef BIGMAC_PLANNING_COSTS_H
+#define BIGMAC_PLANNING_COSTS_H
+
+#include "bigmac/Planning/Result.h"
+#include "bigmac/Planning/Schedule.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace bigmac::planning {
+
+/// A figure for every index of something: one value that holds for all, or a list with one value
+/// each.
+template <typename T> class PerIndex {
+public:
+  PerIndex() : values{T{}} {}
+  PerIndex(T value) : values{value} {}
+  PerIndex(std::vector<T> list) : values(std::move(list)), list(true) {}
+
+  /// The figure for `index`; a list must have it (validateCosts).
+  const T &at(size_t index) const { return list ? values[index] : values.front(); }
+  bool isList() const { return list; }
+  /// Values stored: 1 unless a list.
+  size_t size() const { return values.size(); }
+  const std::vector<T> &stored() const { return values; }
+
+private:
+  std::vector<T> values;
+  bool list = false;
+};
+
+/// Bytes that actions hold. Zero where unknown.
+struct ActivationBytes {
+  /// By stage: one LLM forward's, from the forward to the end of its backward.
+  PerIndex<uint64_t> llm;
+  /// By stage: what a waiting weight gradient holds, from the end of its backward to its own end.
+  PerIndex<uint64_t> weightGradient;
+  /// One encoder forward's, until its backward ends (frozen: until the unit's last forward at stage
+  /// 0 ends).
+  uint64_t encoder = 0;
+  /// One generator forward's, until its backward ends.
+  uint64_t generator = 0;
+};
+
+/// Seconds for one microbatch. LLM figures by stage s = v*P + r, for one chunk; encoder and
+/// generator figures by microbatch, for the whole component on one rank.
+struct Costs {
+  PerIndex<double> llmForward;
+  /// Null: there is no backward at that stage, as nothing at or before it is trained.
+  PerIndex<std::optional<double>> llmBackwardInput;
+  /// 0: the stage is frozen, it has no weight gradient.
+  PerIndex<double> llmBackwardWeight;
+
+  struct Part {
+    PerIndex<double> forward;
+    /// Absent: no gradient leaves this component's input. A frozen encoder. A generator without it
+    /// runs only forward (its loss is reported, not trained on); the last stage's backwards still
+    /// come after it.
+    std::optional<PerIndex<double>> backward;
+  };
+  std::optional<Part> encoder;
+  std::optional<Part> generator;
+
+  /// Latency of a dependency between different ranks; neither of them is busy.
+  double transfer = 0;
+  std::optional<ActivationBytes> activationBytes;
+};
+
+/// Checks list lengths against P*V stages and M microbatches, every number (finite, not negative,
+/// at most 1e15), and frozen parts (stages without a backward come first, have no weight gradient,
+/// and do not exist behind a trained encoder).
+Status validateCosts(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches);
+
+/// The actions that these (valid) costs give.
+Workload workloadOf(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches);
+
+/// Varies every action's time by a factor drawn evenly from [1 - amount, 1 + amount]. The draw
+/// depends on the seed and on which action it is, not on the schedule: two schedules are compared
+/// under the same times.
+struct Jitter {
+  double amount = 0;
+  uint64_t seed = 0;
+};
+
+/// Seconds that `action` takes on `rank`. With a split backward, `Backward` is the input gradient
+/// alone.
+double secondsOf(const Costs &costs, const Schedule &schedule, uint32_t rank, const Action &action,
+                 const Jitter &jitter = {});
+
+} // namespace bigmac::planning
+
+#endif // BIGMAC_PLANNING_COSTS_H
