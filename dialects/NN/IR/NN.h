@@ -1,0 +1,51 @@
+//===- NN.h - The nn dialect ------------------------------------*- C++ -*-===//
+//
+// Ops of the import and training levels. See NNOps.td and docs/Dialects/NN.md.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef BIGMAC_DIALECTS_NN_IR_NN_H
+#define BIGMAC_DIALECTS_NN_IR_NN_H
+
+#include "bigmac/Interfaces/VJPInterface.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/NN/IR/NNDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/NN/IR/NNAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/NN/IR/NNOps.h.inc"
+
+namespace bigmac::nn {
+
+/// Name of the argument and result attribute that carries a graph input's or output's name.
+inline constexpr llvm::StringLiteral kNameAttr = "nn.name";
+
+/// `value` with another shape of as many elements: upstream collapse_shape and expand_shape.
+mlir::Value createReshape(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
+                          llvm::ArrayRef<int64_t> shape);
+
+/// `value` broadcast to `shape` by NumPy's rule; `value` itself where the shapes are equal.
+mlir::Value createBroadcast(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
+                            llvm::ArrayRef<int64_t> shape);
+
+/// Sums `value` to `shape`, the inverse of createBroadcast's repetition.
+mlir::Value createSumTo(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
+                        llvm::ArrayRef<int64_t> shape);
+
+/// A splat constant of `like`'s type.
+mlir::Value createSplat(mlir::OpBuilder &builder, mlir::Location loc, mlir::Type like,
+                        double value);
+
+} // namespace bigmac::nn
+
+#endif // BIGMAC_DIALECTS_NN_IR_NN_H

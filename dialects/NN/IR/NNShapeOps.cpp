@@ -1,0 +1,202 @@
+//===- NNShapeOps.cpp - Parameters, shape and lookup ops -------------------===//
+
+#include "dialects/NN/IR/NN.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+
+using namespace mlir;
+using namespace bigmac::nn;
+
+//===----------------------------------------------------------------------===//
+// Parameters
+//===----------------------------------------------------------------------===//
+
+LogicalResult ParameterOp::verify() {
+  auto type = cast<RankedTensorType>(getType());
+  if (getTrained() && !isa<FloatType>(type.getElementType()))
+    return emitOpError("is trained, so its element type must be floating-point, found ")
+           << type.getElementType();
+  if (auto elements = dyn_cast<ElementsAttr>(getInit())) {
+    if (elements.getShapedType() != type)
+      return emitOpError("has type ") << type << " but its value has type "
+                                      << elements.getShapedType();
+    return success();
+  }
+  auto external = dyn_cast<ExternalAttr>(getInit());
+  if (!external)
+    return emitOpError("expects elements or #nn.external as its value, found ") << getInit();
+  uint64_t bytes = type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+  if (external.getSize() != bytes)
+    return emitOpError("needs ") << bytes << " bytes, its external value has "
+                                 << external.getSize();
+  return success();
+}
+
+LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  auto parameter =
+      symbolTable.lookupNearestSymbolFrom<ParameterOp>(getOperation(), getParameterAttr());
+  if (!parameter)
+    return emitOpError("names '") << getParameter() << "', which is no nn.parameter";
+  if (parameter.getType() != getType())
+    return emitOpError("has type ") << getType() << " but the parameter has type "
+                                    << parameter.getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Transpose and broadcast
+//===----------------------------------------------------------------------===//
+
+LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor,
+                                            SmallVectorImpl<Type> &inferred) {
+  auto type = cast<RankedTensorType>(adaptor.getInput().getType());
+  ArrayRef<int64_t> permutation = adaptor.getPermutation();
+  if (static_cast<int64_t>(permutation.size()) != type.getRank())
+    return emitOptionalError(location, "expects a permutation of ", type.getRank(),
+                             " dimensions, found ", permutation.size());
+  SmallVector<bool> seen(permutation.size());
+  SmallVector<int64_t> shape;
+  for (int64_t dim : permutation) {
+    if (dim < 0 || dim >= type.getRank() || seen[dim])
+      return emitOptionalError(location, "expects each dimension below ", type.getRank(),
+                               " once in its permutation");
+    seen[dim] = true;
+    shape.push_back(type.getDimSize(dim));
+  }
+  inferred.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  if (llvm::equal(getPermutation(), llvm::seq<int64_t>(0, getPermutation().size())))
+    return getInput();
+  if (auto producer = getInput().getDefiningOp<TransposeOp>()) {
+    SmallVector<int64_t> permutation;
+    for (int64_t dim : getPermutation())
+      permutation.push_back(producer.getPermutation()[dim]);
+    setPermutation(permutation);
+    getInputMutable().assign(producer.getInput());
+    return getResult();
+  }
+  return {};
+}
+
+LogicalResult BroadcastOp::verify() {
+  auto from = cast<RankedTensorType>(getInput().getType());
+  auto to = cast<RankedTensorType>(getType());
+  if (from.getElementType() != to.getElementType())
+    return emitOpError("must keep the element type");
+  int64_t lead = to.getRank() - from.getRank();
+  for (int64_t i = 0; i < from.getRank(); ++i)
+    if (lead < 0 || (from.getDimSize(i) != 1 && from.getDimSize(i) != to.getDimSize(i + lead)))
+      return emitOpError("cannot repeat ") << from << " to " << to;
+  return success();
+}
+
+OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getInput()))
+    return SplatElementsAttr::get(cast<ShapedType>(getType()), splat.getSplatValue<Attribute>());
+  if (auto producer = getInput().getDefiningOp<BroadcastOp>()) {
+    getInputMutable().assign(producer.getInput());
+    return getResult();
+  }
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+static LogicalResult inferReduce(std::optional<Location> location, Value input,
+                                 ArrayRef<int64_t> dims, SmallVectorImpl<Type> &inferred) {
+  auto type = cast<RankedTensorType>(input.getType());
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (dim < 0 || dim >= type.getRank() || (i && dim <= dims[i - 1]))
+      return emitOptionalError(location, "expects strictly ascending dimensions below ",
+                               type.getRank());
+  SmallVector<int64_t> shape;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (!llvm::is_contained(dims, i))
+      shape.push_back(type.getDimSize(i));
+  inferred.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+LogicalResult ReduceSumOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
+  return inferReduce(location, adaptor.getInput(), adaptor.getDims(), inferred);
+}
+
+LogicalResult ReduceMaxOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
+  return inferReduce(location, adaptor.getInput(), adaptor.getDims(), inferred);
+}
+
+LogicalResult ArgMaxOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
+  auto type = cast<RankedTensorType>(adaptor.getInput().getType());
+  if (type.getRank() == 0 || type.getShape().back() == 0)
+    return emitOptionalError(location, "expects a non-empty last dimension, found ", type);
+  inferred.push_back(
+      RankedTensorType::get(type.getShape().drop_back(), IntegerType::get(context, 64)));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Lookup
+//===----------------------------------------------------------------------===//
+
+LogicalResult EmbeddingOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
+  auto table = cast<RankedTensorType>(adaptor.getTable().getType());
+  auto ids = cast<RankedTensorType>(adaptor.getIds().getType());
+  if (table.getRank() == 0)
+    return emitOptionalError(location, "expects a table of rank 1 or more");
+  SmallVector<int64_t> shape(ids.getShape());
+  llvm::append_range(shape, table.getShape().drop_front());
+  inferred.push_back(RankedTensorType::get(shape, table.getElementType()));
+  return success();
+}
+
+LogicalResult EmbeddingBackwardOp::verify() {
+  auto ids = cast<RankedTensorType>(getIds().getType());
+  auto grad = cast<RankedTensorType>(getGrad().getType());
+  auto table = cast<RankedTensorType>(getType());
+  SmallVector<int64_t> expected(ids.getShape());
+  llvm::append_range(expected, table.getShape().drop_front());
+  if (grad.getShape() != ArrayRef<int64_t>(expected) ||
+      grad.getElementType() != table.getElementType())
+    return emitOpError("has grad ") << grad << " that fits no row lookup of " << table << " by "
+                                    << ids;
+  return success();
+}
+
+LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                                 Adaptor adaptor,
+                                                 SmallVectorImpl<Type> &inferred) {
+  auto input = cast<RankedTensorType>(adaptor.getInput().getType());
+  auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
+  if (input.getRank() == 0 || input.getRank() != indices.getRank() ||
+      input.getShape().drop_back() != indices.getShape().drop_back())
+    return emitOptionalError(location, "expects indices shaped like the input but for the last ",
+                             "dimension, found ", indices, " for ", input);
+  inferred.push_back(RankedTensorType::get(indices.getShape(), input.getElementType()));
+  return success();
+}
+
+LogicalResult GatherElementsBackwardOp::verify() {
+  auto indices = cast<RankedTensorType>(getIndices().getType());
+  auto grad = cast<RankedTensorType>(getGrad().getType());
+  auto input = cast<RankedTensorType>(getType());
+  if (grad.getShape() != indices.getShape() || input.getRank() != indices.getRank() ||
+      input.getRank() == 0 ||
+      input.getShape().drop_back() != indices.getShape().drop_back() ||
+      grad.getElementType() != input.getElementType())
+    return emitOpError("has grad ") << grad << " and indices " << indices
+                                    << " that fit no gather from " << input;
+  return success();
+}

@@ -1,0 +1,5 @@
+//===- VJPInterface.cpp ----------------------------------------------------===//
+
+#include "bigmac/Interfaces/VJPInterface.h"
+
+#include "bigmac/Interfaces/VJPInterface.cpp.inc"
