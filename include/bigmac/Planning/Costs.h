@@ -32,7 +32,10 @@ private:
   bool list = false;
 };
 
-/// Bytes that actions hold. Zero where unknown.
+/// The most bytes that one action may hold: then those of all actions together fit in 64 bits.
+inline constexpr uint64_t maxActivationBytes = uint64_t(1) << 39;
+
+/// Bytes that actions hold, each at most maxActivationBytes. Zero where unknown.
 struct ActivationBytes {
   /// By stage: one LLM forward's, from the forward to the end of its backward.
   PerIndex<uint64_t> llm;

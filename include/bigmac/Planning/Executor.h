@@ -53,9 +53,11 @@ struct Figures {
   uint64_t actions = 0;
 };
 
-/// Figures of `schedule` as timed by execute() with the same arguments.
-Figures measure(const Schedule &schedule, const Timing &timing, const Dependencies &dependencies,
-                const Costs &costs);
+/// Figures of `schedule` as timed by execute() with the same arguments. Errors: those of execute(),
+/// and a timing of another schedule.
+Result<Figures> measure(const Schedule &schedule, const Timing &timing,
+                        const Dependencies &dependencies, const Costs &costs,
+                        const Jitter &jitter = {});
 
 } // namespace bigmac::planning
 

@@ -12,6 +12,7 @@
 #define BIGMAC_PLANNING_TRANSFERS_H
 
 #include "bigmac/Planning/Dependencies.h"
+#include "bigmac/Planning/Executor.h"
 #include "bigmac/Planning/Result.h"
 #include "bigmac/Planning/Schedule.h"
 
@@ -36,6 +37,8 @@ struct Link {
   /// The link's messages in order are transfers[first .. first+count-1].
   uint32_t first = 0;
   uint32_t count = 0;
+
+  friend bool operator==(const Link &, const Link &) = default;
 };
 
 /// All transfers of a schedule, sorted by link and sequence; links by (source, destination,
@@ -63,21 +66,27 @@ struct PostedReceive {
   int64_t after = beforeFirstAction;
 };
 
+/// That every link has at least one buffer.
+Status checkBuffers(const TransferPlan &plan, const std::vector<uint32_t> &buffersOfLink);
+
 /// By rank, in posting order. `buffersOfLink[l]` is link l's number of receive buffers, at least 1.
+/// A rank posts what follows an action before it sends what that action produced.
 Result<std::vector<std::vector<PostedReceive>>>
 planReceives(const Schedule &schedule, const TransferPlan &plan,
              const std::vector<uint32_t> &buffersOfLink);
 
-/// Proves that the schedule ends when every send blocks its rank until the receive is posted, with
-/// these buffers. An error names the cycle: which send waits for which buffer, held by which
-/// action.
+/// Proves that `plan` has exactly the transfers that the dependencies ask for, each sent and
+/// received once and in one order, and that the schedule ends when every send blocks its rank until
+/// the receive is posted, with these buffers. An error names the cycle: which send waits for which
+/// buffer, held by which action.
 Status proveTransfers(const Schedule &schedule, const Dependencies &dependencies,
                       const TransferPlan &plan, const std::vector<uint32_t> &buffersOfLink);
 
-/// Buffers a link with which no send ever waits for its receive: every message can be there before
-/// the first of them is used up. An upper end for a search.
-std::vector<uint32_t> enoughBuffers(const Schedule &schedule, const Dependencies &dependencies,
-                                    const TransferPlan &plan);
+/// By link, the most messages that are there at once when the schedule runs as timed: from the end
+/// of the producer to the end of the consumer. With so many buffers no send waits for its receive
+/// in that execution.
+std::vector<uint32_t> buffersForTiming(const Schedule &schedule, const TransferPlan &plan,
+                                       const Timing &timing);
 
 /// The least number, the same for every link, with which proveTransfers holds.
 Result<uint32_t> leastUniformBuffers(const Schedule &schedule, const Dependencies &dependencies,

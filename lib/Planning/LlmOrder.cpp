@@ -1,0 +1,56 @@
+//===- LlmOrder.cpp - Orders of the LLM's forwards and backwards ----------===//
+
+#include "LlmOrder.h"
+
+#include <algorithm>
+
+namespace bigmac::planning {
+
+uint64_t interleavedWarmup(const Workload &workload, uint32_t rank, uint32_t extra) {
+  uint64_t behind = workload.ranks - rank - 1;
+  if (workload.chunks == 1)
+    return behind + extra;
+  return 2 * behind + uint64_t(workload.chunks - 1) * workload.ranks + extra;
+}
+
+std::vector<Action> interleavedOrder(const Workload &workload, uint32_t rank, uint64_t warmup) {
+  const uint64_t ranks = workload.ranks, chunks = workload.chunks;
+  const uint64_t padded = uint64_t(workload.units()) * ranks * chunks;
+  std::vector<Action> order;
+  order.reserve(2 * uint64_t(workload.microbatches) * chunks);
+
+  auto emit = [&](Phase phase, uint64_t k) {
+    uint64_t microbatch = k / (ranks * chunks) * ranks + k % ranks;
+    uint64_t chunk = k % (ranks * chunks) / ranks;
+    if (phase == Phase::Backward)
+      chunk = chunks - 1 - chunk;
+    if (microbatch >= workload.microbatches)
+      return;
+    uint32_t stage = workload.stageOf(rank, static_cast<uint32_t>(chunk));
+    if (phase == Phase::Forward || workload.stageBackward[stage])
+      order.push_back(
+          Action::llm(phase, static_cast<uint32_t>(chunk), static_cast<uint32_t>(microbatch)));
+  };
+
+  uint64_t forward = 0;
+  for (; forward < std::min(warmup, padded); ++forward)
+    emit(Phase::Forward, forward);
+  for (uint64_t backward = 0; backward < padded; ++backward) {
+    if (forward < padded)
+      emit(Phase::Forward, forward++);
+    emit(Phase::Backward, backward);
+  }
+  return order;
+}
+
+std::vector<Action> gpipeOrder(const Workload &workload, uint32_t rank) {
+  std::vector<Action> order;
+  for (uint32_t m = 0; m < workload.microbatches; ++m)
+    order.push_back(Action::llm(Phase::Forward, 0, m));
+  if (workload.stageBackward[workload.stageOf(rank, 0)])
+    for (uint32_t m = 0; m < workload.microbatches; ++m)
+      order.push_back(Action::llm(Phase::Backward, 0, m));
+  return order;
+}
+
+} // namespace bigmac::planning

@@ -1,0 +1,100 @@
+//===- ScheduleBuilder.cpp - Chooses the builder, proves its result -------===//
+
+#include "bigmac/Planning/ScheduleBuilder.h"
+#include "Schedules/Builders.h"
+#include "bigmac/Planning/Limits.h"
+#include "bigmac/Planning/Verifier.h"
+
+#include <iterator>
+#include <optional>
+#include <string>
+
+namespace bigmac::planning {
+
+namespace {
+
+struct Entry {
+  ScheduleKind kind;
+  std::string_view name;
+  /// Null: not built in this version.
+  Result<Schedule> (*build)(const Problem &);
+};
+
+constexpr Entry entries[] = {
+    {ScheduleKind::BigMac, "bigmac", buildBigMac},
+    {ScheduleKind::BigMacZb, "bigmac-zb", nullptr},
+    {ScheduleKind::OneForwardOneBackward, "1f1b", buildOneForwardOneBackward},
+    {ScheduleKind::Interleaved, "interleaved", buildInterleaved},
+    {ScheduleKind::GPipe, "gpipe", buildGPipe},
+    {ScheduleKind::Zb, "zb", nullptr},
+    {ScheduleKind::EncoderFirst, "encoder-first", buildEncoderFirst},
+    {ScheduleKind::SeparateStages, "separate-stages", nullptr},
+};
+
+const Entry &entryOf(ScheduleKind kind) {
+  const Entry &entry = entries[static_cast<size_t>(kind)];
+  return entry;
+}
+
+std::string namesOf(bool builtOnly) {
+  std::string names;
+  for (const Entry &entry : entries) {
+    if (builtOnly && !entry.build)
+      continue;
+    if (!names.empty())
+      names += ", ";
+    names += entry.name;
+  }
+  return names;
+}
+
+} // namespace
+
+std::string_view scheduleName(ScheduleKind kind) { return entryOf(kind).name; }
+
+Result<ScheduleKind> parseScheduleKind(std::string_view name) {
+  for (const Entry &entry : entries)
+    if (entry.name == name)
+      return entry.kind;
+  return Error{"unknown schedule '" + std::string(name) + "'; expected one of " + namesOf(false)};
+}
+
+Status requireOneChunk(ScheduleKind kind, const Problem &problem) {
+  if (problem.chunks == 1)
+    return Status::success();
+  return Error{"schedule '" + std::string(scheduleName(kind)) + "' takes one chunk a rank, found " +
+               std::to_string(problem.chunks) +
+               "; use chunks 1, or a schedule that takes more: bigmac, interleaved, "
+               "encoder-first"};
+}
+
+Result<Schedule> buildSchedule(ScheduleKind kind, const Problem &problem) {
+  const Entry &entry = entryOf(kind);
+  if (!entry.build)
+    return Error{"schedule '" + std::string(entry.name) +
+                 "' is not built in this version; it has " + namesOf(true)};
+  if (Status status = checkSize(problem.ranks, problem.chunks, problem.microbatches, 2); !status)
+    return status.error();
+  if (Status status =
+          validateCosts(problem.costs, problem.ranks, problem.chunks, problem.microbatches);
+      !status)
+    return status.error();
+  if (problem.memoryLimit && !problem.costs.activationBytes)
+    return Error{"a memory limit needs the costs' activation_bytes, to know what actions hold"};
+
+  Result<Schedule> schedule = entry.build(problem);
+  if (!schedule)
+    return schedule;
+  Workload workload =
+      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches);
+  std::optional<StandardDependencies> standard;
+  if (!problem.dependencies)
+    standard.emplace(workload);
+  if (Status status =
+          verifySchedule(*schedule, workload, standard ? *standard : *problem.dependencies);
+      !status)
+    return status.error();
+  return schedule;
+}
+
+} // namespace bigmac::planning
