@@ -60,7 +60,10 @@ public:
   /// An i1 or integer element as a condition.
   bool boolAt(int64_t i) const { return intAt(i) != 0; }
 
-  /// All elements of this tensor, for reading: a splat is written out first.
+  /// This tensor with its elements written out, not a splat.
+  Tensor expanded() const;
+
+  /// All elements, for reading; of a tensor that is no splat.
   llvm::ArrayRef<double> floats() const;
   llvm::ArrayRef<int64_t> ints() const;
 
@@ -76,8 +79,9 @@ public:
   /// Rounds every element to the nearest value of the element type (integers wrap).
   void roundToType();
 
-  /// `tensor<2x2xf32> = [[1, 2], [3, 4.5]]`: shortest decimals that name the element.
-  void print(llvm::raw_ostream &os) const;
+  /// `tensor<2x2xf32> = [[1, 2], [3, 4.5]]`: shortest decimals that name the element, or `digits`
+  /// significant ones.
+  void print(llvm::raw_ostream &os, int digits = 0) const;
 
 private:
   void writeOut();
