@@ -105,7 +105,7 @@ CutConstruction::CutConstruction(const CutProblem &problem, IdOrders orders)
 void CutConstruction::findInstants() {
   const CutProblem &p = problem;
   const uint32_t units = p.units();
-  auto ended = [&](uint32_t id) { return llm.start[id] + p.llmSeconds[id]; };
+  auto ended = [&](uint32_t id) { return llm.finish[id]; };
   // To follow dependencies between encoder and generator.
   auto actionOfId = [&](uint32_t id) {
     uint32_t rank = p.graph.rankOf(id);
@@ -116,7 +116,7 @@ void CutConstruction::findInstants() {
   for (uint32_t u = 0; u < units; ++u)
     for (uint32_t id : p.generator[u])
       for (Edge edge : p.graph.producers(id))
-        if (llm.start[edge.producer] >= 0)
+        if (llm.finish[edge.producer] >= 0)
           generatorInstant[u] =
               std::max(generatorInstant[u], ended(edge.producer) + edge.hops * p.transfer);
 
@@ -128,7 +128,7 @@ void CutConstruction::findInstants() {
     for (uint32_t u = 0; u < units; ++u) {
       for (uint32_t id : p.encoderBackward[u]) {
         for (Edge edge : p.graph.producers(id)) {
-          if (llm.start[edge.producer] >= 0)
+          if (llm.finish[edge.producer] >= 0)
             delay(u, ended(edge.producer));
           else if (Action producer = actionOfId(edge.producer);
                    producer.component == Component::Generator)
@@ -146,7 +146,7 @@ void CutConstruction::findInstants() {
         uint32_t unit = unitOfForward[edge.producer];
         if (unit == noAction)
           continue;
-        if (llm.start[id] >= 0)
+        if (llm.finish[id] >= 0)
           delay(unit, ended(id));
         else if (Action consumer = actionOfId(id); consumer.component == Component::Generator)
           delay(unit, generatorInstant[consumer.unit]);
@@ -197,7 +197,8 @@ IdOrders CutConstruction::insertUnits(uint32_t window, bool backwardsLast) const
       insert(rank, *group);
     auto cut = cuts.begin();
     for (uint32_t id : llmOrders[rank]) {
-      for (; cut != cuts.end() && llm.start[id] >= cut->instant - p.resolution; ++cut)
+      const double start = llm.finish[id] - p.llmSeconds[id];
+      for (; cut != cuts.end() && start >= cut->instant - p.resolution; ++cut)
         for (const auto *group : cut->groups)
           insert(rank, *group);
       orders[rank].push_back(id);

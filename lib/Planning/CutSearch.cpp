@@ -19,7 +19,7 @@ namespace {
 /// Executing every window takes units x actions steps. Up to this many executed actions for each
 /// step of effort, all windows are tried; beyond, at least the first that works and
 /// `leastWindowsTried - 1` more.
-constexpr uint64_t actionsPerEffort = 16u << 20;
+constexpr uint64_t actionsPerEffort = 10u << 20;
 constexpr uint32_t leastWindowsTried = 3;
 
 /// Makespans this close are equal: sums in another order differ by rounding.
@@ -101,7 +101,7 @@ private:
   bool fits(const IdOrders &orders) {
     if (!problem.memoryLimit || !problem.costs.activationBytes)
       return true;
-    Figures figures = measureOrders(cuts.reference, cuts.graph, orders, runner.start, cuts.seconds,
+    Figures figures = measureOrders(cuts.reference, cuts.graph, orders, runner.finish, cuts.seconds,
                                     problem.costs);
     uint64_t most = *std::max_element(figures.peakBytes.begin(), figures.peakBytes.end());
     leastBytes = std::min(leastBytes, most);

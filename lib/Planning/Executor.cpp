@@ -5,6 +5,9 @@
 #include "Figures.h"
 #include "OrderRunner.h"
 
+#include <algorithm>
+#include <string>
+
 namespace bigmac::planning {
 
 Result<Timing> execute(const Schedule &schedule, const Dependencies &dependencies,
@@ -12,6 +15,8 @@ Result<Timing> execute(const Schedule &schedule, const Dependencies &dependencie
   if (Status status = validateCosts(costs, schedule.ranks, schedule.chunks, schedule.microbatches);
       !status)
     return status.error();
+  if (!(jitter.amount >= 0 && jitter.amount <= 1))
+    return Error{"jitter must be from 0 to 1, found " + std::to_string(jitter.amount)};
   Result<ActionIndex> index = ActionIndex::build(schedule);
   if (!index)
     return index.error();
@@ -31,10 +36,17 @@ Result<Timing> execute(const Schedule &schedule, const Dependencies &dependencie
   timing.end.resize(schedule.ranks);
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
     uint32_t begin = graph->rankBegin[rank], end = graph->rankBegin[rank + 1];
-    timing.start[rank].assign(runner.start.begin() + begin, runner.start.begin() + end);
-    timing.end[rank].resize(end - begin);
-    for (uint32_t id = begin; id < end; ++id)
-      timing.end[rank][id - begin] = runner.start[id] + seconds[id];
+    timing.end[rank].assign(runner.finish.begin() + begin, runner.finish.begin() + end);
+    // An end minus its duration would miss the start by rounding, so starts are taken from what
+    // they wait for.
+    timing.start[rank].reserve(end - begin);
+    double start = 0;
+    for (uint32_t id = begin; id < end; ++id) {
+      for (Edge edge : graph->producers(id))
+        start = std::max(start, runner.finish[edge.producer] + edge.hops * costs.transfer);
+      timing.start[rank].push_back(start);
+      start = runner.finish[id];
+    }
   }
   return timing;
 }

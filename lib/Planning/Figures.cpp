@@ -143,8 +143,7 @@ std::string describeId(const Schedule &schedule, uint32_t id) {
 }
 
 std::vector<double> lastUseOfForwards(const Schedule &schedule, const ActionGraph &graph,
-                                      std::span<const double> start,
-                                      std::span<const double> seconds) {
+                                      std::span<const double> finish) {
   // An encoder unit lives on all ranks until the last use of any of its microbatches.
   std::vector<double> byUnit;
   std::vector<double> lastUse(graph.size(), 0.0);
@@ -162,8 +161,7 @@ std::vector<double> lastUseOfForwards(const Schedule &schedule, const ActionGrap
   for (uint32_t consumer = 0; consumer < graph.size(); ++consumer)
     for (Edge edge : graph.producers(consumer))
       if (unitOf[edge.producer] != noAction)
-        byUnit[unitOf[edge.producer]] =
-            std::max(byUnit[unitOf[edge.producer]], start[consumer] + seconds[consumer]);
+        byUnit[unitOf[edge.producer]] = std::max(byUnit[unitOf[edge.producer]], finish[consumer]);
   for (uint32_t forward = 0; forward < graph.size(); ++forward)
     if (unitOf[forward] != noAction)
       lastUse[forward] = byUnit[unitOf[forward]];
@@ -171,7 +169,7 @@ std::vector<double> lastUseOfForwards(const Schedule &schedule, const ActionGrap
 }
 
 Figures measureOrders(const Schedule &schedule, const ActionGraph &graph, const IdOrders &orders,
-                      std::span<const double> start, std::span<const double> seconds,
+                      std::span<const double> finish, std::span<const double> seconds,
                       const Costs &costs) {
   const ActivationBytes *bytes = costs.activationBytes ? &*costs.activationBytes : nullptr;
   Holders holders = holdersOf(schedule);
@@ -180,9 +178,9 @@ Figures measureOrders(const Schedule &schedule, const ActionGraph &graph, const 
   std::vector<double> lastUse;
   bool hasEncoder = costs.encoder.has_value();
   if (hasEncoder && !holders.encoderBackward)
-    lastUse = lastUseOfForwards(schedule, graph, start, seconds);
+    lastUse = lastUseOfForwards(schedule, graph, finish);
   for (uint32_t id = 0; id < graph.size(); ++id)
-    figures.makespan = std::max(figures.makespan, start[id] + seconds[id]);
+    figures.makespan = std::max(figures.makespan, finish[id]);
 
   double totalWork = 0;
   uint32_t mostChunks = 0;
@@ -194,7 +192,7 @@ Figures measureOrders(const Schedule &schedule, const ActionGraph &graph, const 
     double work = 0;
     for (uint32_t id : orders[rank]) {
       const Action &action = schedule.orders[rank][id - graph.rankBegin[rank]];
-      while (!deaths.empty() && deaths.top() <= start[id] + tolerance) {
+      while (!deaths.empty() && deaths.top() <= finish[id] - seconds[id] + tolerance) {
         deaths.pop();
         meter.releaseEncoderUnit();
       }
@@ -232,16 +230,16 @@ Result<Figures> measure(const Schedule &schedule, const Timing &timing,
   Result<ActionGraph> graph = ActionGraph::build(schedule, *index, dependencies);
   if (!graph)
     return graph.error();
-  std::vector<double> start;
-  start.reserve(graph->size());
+  std::vector<double> finish;
+  finish.reserve(graph->size());
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
-    if (timing.start.size() != schedule.ranks ||
-        timing.start[rank].size() != schedule.orders[rank].size())
+    if (timing.end.size() != schedule.ranks ||
+        timing.end[rank].size() != schedule.orders[rank].size())
       return Error{"the timing is not of this schedule: rank " + std::to_string(rank) +
                    " has another number of actions"};
-    start.insert(start.end(), timing.start[rank].begin(), timing.start[rank].end());
+    finish.insert(finish.end(), timing.end[rank].begin(), timing.end[rank].end());
   }
-  return measureOrders(schedule, *graph, identityOrders(*graph), start,
+  return measureOrders(schedule, *graph, identityOrders(*graph), finish,
                        secondsById(schedule, costs, jitter), costs);
 }
 

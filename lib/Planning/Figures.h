@@ -27,13 +27,12 @@ std::string describeId(const Schedule &schedule, uint32_t id);
 /// Every encoder unit's last use by another action, by id of the encoder forward: when a frozen
 /// encoder's unit dies. 0 for other ids.
 std::vector<double> lastUseOfForwards(const Schedule &schedule, const ActionGraph &graph,
-                                      std::span<const double> start,
-                                      std::span<const double> seconds);
+                                      std::span<const double> finish);
 
-/// Figures of `orders` (all of `schedule`'s actions, numbered as in `graph`) as timed by `start`
+/// Figures of `orders` (all of `schedule`'s actions, numbered as in `graph`) as timed by `finish`
 /// and `seconds`.
 Figures measureOrders(const Schedule &schedule, const ActionGraph &graph, const IdOrders &orders,
-                      std::span<const double> start, std::span<const double> seconds,
+                      std::span<const double> finish, std::span<const double> seconds,
                       const Costs &costs);
 
 } // namespace bigmac::planning

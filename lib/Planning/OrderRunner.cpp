@@ -28,26 +28,31 @@ bool OrderRunner::advance(const ActionGraph &graph, const std::vector<uint32_t> 
                           uint32_t rank, std::span<const double> seconds, double transfer) {
   size_t position = next[rank];
   double now = freeAt[rank];
+  const double delay[] = {0, transfer, 2 * transfer};
   for (; position < order.size(); ++position) {
     uint32_t id = order[position];
     double begin = now;
     for (Edge edge : graph.producers(id)) {
-      double producerStart = start[edge.producer];
-      if (producerStart < 0) {
+      double produced = finish[edge.producer];
+      if (produced < 0) {
         next[rank] = position;
         freeAt[rank] = now;
         waitsFor[rank] = edge.producer;
         nextWaiter[rank] = firstWaiter[edge.producer];
         firstWaiter[edge.producer] = static_cast<uint16_t>(rank);
+        ++waiterCount[graph.rankOf(edge.producer)];
         return false;
       }
-      begin = std::max(begin, producerStart + seconds[edge.producer] + edge.hops * transfer);
+      begin = std::max(begin, produced + delay[edge.hops]);
     }
-    start[id] = begin;
     now = begin + seconds[id];
+    finish[id] = now;
     ++ran;
+    if (waiterCount[rank] == 0)
+      continue;
     for (uint16_t waiter = firstWaiter[id]; waiter != noRank; waiter = nextWaiter[waiter]) {
       waitsFor[waiter] = noAction;
+      --waiterCount[rank];
       runnable.push_back(waiter);
     }
   }
@@ -59,7 +64,8 @@ bool OrderRunner::advance(const ActionGraph &graph, const std::vector<uint32_t> 
 bool OrderRunner::run(const ActionGraph &graph, const IdOrders &orders,
                       std::span<const double> seconds, double transfer) {
   const uint32_t ranks = graph.ranks();
-  start.assign(graph.size(), -1.0);
+  finish.assign(graph.size(), -1.0);
+  waiterCount.assign(ranks, 0);
   firstWaiter.assign(graph.size(), noRank);
   nextWaiter.assign(ranks, noRank);
   waitsFor.assign(ranks, noAction);

@@ -32,8 +32,8 @@ public:
   bool run(const ActionGraph &graph, const IdOrders &orders, std::span<const double> seconds,
            double transfer);
 
-  /// Start times by id; negative for what did not run.
-  std::vector<double> start;
+  /// End times by id; negative for what did not run.
+  std::vector<double> finish;
   double makespan = 0;
   /// How many actions ran.
   uint64_t ran = 0;
@@ -52,6 +52,8 @@ private:
   /// at a time.
   std::vector<uint16_t> firstWaiter;
   std::vector<uint16_t> nextWaiter;
+  /// How many ranks wait for one of a rank's actions.
+  std::vector<uint16_t> waiterCount;
   std::vector<uint32_t> waitsFor;
   std::vector<uint32_t> runnable;
 };

@@ -1,0 +1,134 @@
+//===- Report.cpp - Figures as JSON and as a table ------------------------===//
+
+#include "Report.h"
+#include "OutputFile.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+namespace bigmac::sim {
+
+using namespace planning;
+
+namespace {
+
+/// The shortest text that reads back as the same number.
+void appendNumber(std::string &text, double value) {
+  std::array<char, 32> buffer;
+  auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  text.append(buffer.data(), error == std::errc() ? end : buffer.data());
+}
+
+std::string shortNumber(double value) {
+  std::array<char, 32> buffer;
+  std::snprintf(buffer.data(), buffer.size(), "%.6g", value);
+  return buffer.data();
+}
+
+std::string percent(double fraction) {
+  std::array<char, 32> buffer;
+  std::snprintf(buffer.data(), buffer.size(), "%.2f%%", 100 * fraction);
+  return buffer.data();
+}
+
+std::string line(const std::string &name, const std::string &value) {
+  std::string padded = name;
+  padded.resize(std::max<size_t>(padded.size(), 18), ' ');
+  return padded + value + "\n";
+}
+
+} // namespace
+
+std::string jsonReport(const Simulation &simulation) {
+  const Schedule &schedule = simulation.schedule;
+  const Figures &figures = simulation.figures;
+  nlohmann::ordered_json report;
+  report["schedule"] = scheduleName(simulation.kind);
+  report["ranks"] = schedule.ranks;
+  report["chunks"] = schedule.chunks;
+  report["microbatches"] = schedule.microbatches;
+  report["makespan"] = figures.makespan;
+  report["bound"] = figures.bound;
+  report["bubble"] = figures.bubble;
+  report["window"] = schedule.window;
+  report["warmup_extra"] = schedule.warmupExtra;
+  report["peak_units"] = {{"encoder", figures.peakEncoderUnits},
+                          {"generator", figures.peakGeneratorUnits}};
+  report["peak_llm_microbatches"] = figures.peakLlmMicrobatches;
+  report["peak_pending_w"] = figures.peakPendingWeightGradients;
+  if (!figures.peakBytes.empty())
+    report["peak_bytes"] = figures.peakBytes;
+  report["actions"] = figures.actions;
+  if (simulation.jitter.amount > 0)
+    report["jitter"] = {{"amount", simulation.jitter.amount},
+                        {"seed", simulation.jitter.seed},
+                        {"planned_makespan", simulation.plannedMakespan}};
+  return report.dump(2) + "\n";
+}
+
+std::string tableReport(const Simulation &simulation) {
+  const Schedule &schedule = simulation.schedule;
+  const Figures &figures = simulation.figures;
+  std::string text;
+  text += line("schedule", std::string(scheduleName(simulation.kind)) + ": " +
+                               std::to_string(schedule.ranks) + " ranks, " +
+                               std::to_string(schedule.chunks) + " chunks a rank, " +
+                               std::to_string(schedule.microbatches) + " microbatches");
+  text += line("makespan", shortNumber(figures.makespan) + " s");
+  if (simulation.jitter.amount > 0)
+    text += line("  planned", shortNumber(simulation.plannedMakespan) + " s without jitter of " +
+                                  percent(simulation.jitter.amount) + ", seed " +
+                                  std::to_string(simulation.jitter.seed));
+  text += line("bound", shortNumber(figures.bound) + " s (the busiest rank's work)");
+  text += line("bubble", percent(figures.bubble));
+  text += line("window", std::to_string(schedule.window) + " encoder units");
+  text += line("extra warm-up", std::to_string(schedule.warmupExtra) + " forwards a rank");
+  text += line("peak", std::to_string(figures.peakEncoderUnits) + " encoder units, " +
+                           std::to_string(figures.peakGeneratorUnits) + " generator units, " +
+                           shortNumber(figures.peakLlmMicrobatches) + " LLM microbatches, " +
+                           std::to_string(figures.peakPendingWeightGradients) +
+                           " waiting weight gradients");
+  if (!figures.peakBytes.empty()) {
+    auto [least, most] = std::minmax_element(figures.peakBytes.begin(), figures.peakBytes.end());
+    text += line("peak bytes", std::to_string(*most) + " on rank " +
+                                   std::to_string(most - figures.peakBytes.begin()) + ", least " +
+                                   std::to_string(*least) + " on rank " +
+                                   std::to_string(least - figures.peakBytes.begin()));
+  }
+  text += line("actions", std::to_string(figures.actions) +
+                              ", verified: each runs once, and none waits for ever");
+  return text;
+}
+
+void writeActions(const Simulation &simulation, OutputFile &file) {
+  const Schedule &schedule = simulation.schedule;
+  std::string text;
+  for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
+    for (size_t i = 0; i < schedule.orders[rank].size(); ++i) {
+      const Action &action = schedule.orders[rank][i];
+      text.clear();
+      text += "{\"rank\":" + std::to_string(rank) + ",\"kind\":\"";
+      text += kindName(action);
+      text += "\",\"component\":\"";
+      text += componentName(action.component);
+      text += '"';
+      if (action.component == Component::Llm)
+        text += ",\"chunk\":" + std::to_string(action.chunk);
+      text += ",\"microbatch\":" + std::to_string(action.microbatch);
+      if (action.component != Component::Llm)
+        text += ",\"unit\":" + std::to_string(action.unit);
+      text += ",\"start\":";
+      appendNumber(text, simulation.timing.start[rank][i]);
+      text += ",\"end\":";
+      appendNumber(text, simulation.timing.end[rank][i]);
+      text += "}\n";
+      file.write(text);
+    }
+  }
+}
+
+} // namespace bigmac::sim
