@@ -1,0 +1,97 @@
+// The CPU device: an arena of anonymous memory. The arithmetic is in CpuKernels.cpp.
+
+#include "CpuKernels.h"
+#include "bigmac-rt/Device.h"
+#include "bigmac-rt/Error.h"
+
+#include <cblas.h>
+#include <cerrno>
+#include <cstring>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+
+namespace bigmac::rt {
+
+namespace {
+
+class CpuDevice final : public Device {
+public:
+  explicit CpuDevice(uint32_t threads) { openblas_set_num_threads(threads); }
+  ~CpuDevice() override {
+    if (arena)
+      munmap(arena, bytes);
+  }
+
+  std::string name() const override { return "cpu"; }
+
+  void allocateArena(uint64_t size) override {
+    bytes = std::max<uint64_t>(size, 1);
+    // The system would promise more than it has and end the process later.
+    uint64_t machine = uint64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+    if (bytes > machine)
+      throw RuntimeError("the arena needs " + std::to_string(size) + " bytes, this machine has " +
+                         std::to_string(machine) +
+                         "; compile for more ranks or with a smaller --memory-limit");
+    void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+      throw RuntimeError("cannot reserve the arena of " + std::to_string(size) +
+                         " bytes: " + std::strerror(errno));
+    arena = static_cast<unsigned char *>(memory);
+    // Fewer page faults and TLB misses; refusing does no harm.
+    madvise(arena, bytes, MADV_HUGEPAGE);
+  }
+
+  void *address(uint64_t offset) override { return arena + offset; }
+
+  uint64_t residentBytes() const override {
+    uint64_t page = sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page, resident = 0;
+    std::vector<unsigned char> state(pages);
+    if (mincore(arena, bytes, state.data()) != 0)
+      return bytes;
+    for (unsigned char s : state)
+      resident += s & 1;
+    return std::min(bytes, resident * page);
+  }
+
+  void upload(uint64_t offset, const void *source, uint64_t size) override {
+    std::memcpy(arena + offset, source, size);
+  }
+  void download(void *target, uint64_t offset, uint64_t size) override {
+    std::memcpy(target, arena + offset, size);
+  }
+  void zero(uint64_t offset, uint64_t size) override { std::memset(arena + offset, 0, size); }
+  void copy(uint64_t offset, uint64_t source, uint64_t size) override {
+    std::memcpy(arena + offset, arena + source, size);
+  }
+  void run(bm_task_fn task, void *const *args) override { task(args); }
+  void synchronize() override {}
+
+  void sum(float *target, std::span<const float *const> sources, uint64_t elements) override {
+    cpu::sum(target, sources.data(), sources.size(), elements);
+  }
+  double sumSquares(uint64_t offset, uint64_t elements) override {
+    return cpu::sumSquares(floats(offset), elements);
+  }
+  void scale(uint64_t offset, uint64_t elements, double factor) override {
+    cpu::scale(floats(offset), elements, static_cast<float>(factor));
+  }
+  void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
+             uint64_t elements) override {
+    cpu::adamW(cpu::AdamWScalars(how), floats(param), floats(grad), floats(m), floats(v), elements);
+  }
+
+private:
+  float *floats(uint64_t offset) { return reinterpret_cast<float *>(arena + offset); }
+
+  unsigned char *arena = nullptr;
+  uint64_t bytes = 0;
+};
+
+} // namespace
+
+std::unique_ptr<Device> makeCpuDevice(uint32_t threads) {
+  return std::make_unique<CpuDevice>(threads);
+}
+
+} // namespace bigmac::rt

@@ -1,0 +1,85 @@
+//===- Comm.h - What a communication driver provides ----------------------===//
+//
+// The world of ranks of one training run. Pointers are those of the device that the driver serves.
+// Every wait is bounded: after `timeout` seconds it throws a RuntimeError that names this rank, the
+// other one and the operation (setOperation). The conformance suite in cts/ runs on every driver.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef BIGMAC_RT_COMM_H
+#define BIGMAC_RT_COMM_H
+
+#include "bigmac-rt/Device.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bigmac::rt {
+
+/// A gradient or parameter region that the ranks of a group hold: as many equal shards as ranks,
+/// shard k owned by group[k].
+struct ShardedRegion {
+  std::span<const uint32_t> group; // world ranks
+  uint32_t self;                   // this rank's index in the group
+  float *data;                     // group.size() * shardElements
+  uint64_t shardElements;
+  float *scratch; // for reduceScatter
+  uint64_t scratchElements;
+};
+
+class Comm {
+public:
+  using Request = uint32_t;
+
+  virtual ~Comm() = default;
+  virtual std::string name() const = 0;
+  virtual uint32_t rank() const = 0;
+  virtual uint32_t size() const = 0;
+
+  /// How long a wait may last; 0 for ever.
+  virtual void setTimeout(double seconds) = 0;
+  /// What the next waits are for; `what` must outlive them.
+  virtual void setOperation(const char *what) = 0;
+
+  /// A transfer that is prepared once and started many times; not started again before it has
+  /// ended. Messages between two ranks under one tag arrive in the order in which they are started.
+  virtual Request prepareSend(const void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
+  virtual Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
+  virtual void start(Request request) = 0;
+  virtual void wait(Request request) = 0;
+  /// Lets open transfers move; called between computations.
+  virtual void progress() = 0;
+
+  /// data of shard `self` = the sum over the group of that shard, in group order; other shards are
+  /// unchanged. The same inputs give the same bits.
+  virtual void reduceScatter(Device &device, const ShardedRegion &region) = 0;
+  /// Every shard = its owner's.
+  virtual void allGather(Device &device, const ShardedRegion &region) = 0;
+
+  /// Collectives of the whole world on host memory.
+  virtual void barrier() = 0;
+  virtual void allSum(std::span<double> values) = 0;
+  virtual void allMax(std::span<double> values) = 0;
+  /// On rank 0, every rank's text; elsewhere empty.
+  virtual std::vector<std::string> gather(std::string_view text) = 0;
+  /// Rank 0's text, on every rank.
+  virtual std::string broadcast(std::string_view text) = 0;
+
+  /// Ends every rank of the world with this status, as far as the launcher lets us; does not
+  /// return.
+  [[noreturn]] virtual void abort(int status) = 0;
+};
+
+/// A world of this process alone.
+std::unique_ptr<Comm> makeSelfComm();
+
+/// The MPI driver; initialises MPI, and finalises it when destroyed. One at a time.
+std::unique_ptr<Comm> makeMpiComm();
+
+} // namespace bigmac::rt
+
+#endif // BIGMAC_RT_COMM_H

@@ -1,0 +1,68 @@
+//===- Device.h - What a device driver provides ---------------------------===//
+//
+// One rank's arena and everything that reads or writes it. Offsets are bytes from the arena's
+// start. Calls may be asynchronous, in order; synchronize() ends them. The conformance suite in
+// cts/ says in tests what every driver must do.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef BIGMAC_RT_DEVICE_H
+#define BIGMAC_RT_DEVICE_H
+
+#include "bigmac-rt/plan.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace bigmac::rt {
+
+/// One AdamW step, in the order of operations of torch.optim.AdamW (single tensor, fp32):
+///   g = grad * gradScale [* clip when clip < 1];  p *= 1 - lr * weightDecay;  m += (g - m) * (1 -
+///   beta1); v = v * beta2 + (1 - beta2) * g * g;  p -= lr / c1 * m / (sqrt(v) / sqrt(c2) + eps)
+/// with c1 = 1 - beta1^step and c2 = 1 - beta2^step; scalars are computed in double and rounded
+/// once.
+struct AdamW {
+  double lr, beta1, beta2, eps, weightDecay;
+  double gradScale, clip;
+  uint64_t step; // counts from 1
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual std::string name() const = 0;
+
+  /// Called once; the arena is all zero. Throws RuntimeError when there is not enough memory.
+  virtual void allocateArena(uint64_t bytes) = 0;
+  /// The pointer that tasks and communication drivers take.
+  virtual void *address(uint64_t offset) = 0;
+  /// Bytes of the arena that are backed by memory now.
+  virtual uint64_t residentBytes() const = 0;
+
+  virtual void upload(uint64_t offset, const void *source, uint64_t bytes) = 0;
+  virtual void download(void *target, uint64_t offset, uint64_t bytes) = 0;
+  virtual void zero(uint64_t offset, uint64_t bytes) = 0;
+  virtual void copy(uint64_t offset, uint64_t source, uint64_t bytes) = 0;
+  virtual void run(bm_task_fn task, void *const *args) = 0;
+  virtual void synchronize() = 0;
+
+  /// target[i] = sources[0][i] + sources[1][i] + ..., summed in fp32 in that order. The target may
+  /// be one of the sources.
+  virtual void sum(float *target, std::span<const float *const> sources, uint64_t elements) = 0;
+  /// Sum of squares in double, in an order that depends on `elements` only; NaN or infinity in the
+  /// values gives NaN or infinity.
+  virtual double sumSquares(uint64_t offset, uint64_t elements) = 0;
+  virtual void scale(uint64_t offset, uint64_t elements, double factor) = 0;
+  virtual void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
+                     uint64_t elements) = 0;
+};
+
+/// The CPU driver: the arena is anonymous memory, calls are synchronous. `threads`: of library
+/// calls.
+std::unique_ptr<Device> makeCpuDevice(uint32_t threads);
+
+} // namespace bigmac::rt
+
+#endif // BIGMAC_RT_DEVICE_H

@@ -1,0 +1,54 @@
+// What --dry-run prints.
+
+#include "Trainer.h"
+
+#include <cstdio>
+
+namespace bigmac::rt {
+
+static std::string megabytes(uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%10.1f", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+std::string Trainer::describePlan() const {
+  const bm_plan &h = plan.header();
+  uint64_t trained = 0, frozen = 0;
+  for (const bm_param &param : plan.params())
+    (plan.classes()[param.class_index].kind == BM_CLASS_TRAINED ? trained : frozen) +=
+        plan.elements(param.dims);
+  std::string text = "model " + std::string(plan.text(h.model)) + ", target " +
+                     std::string(plan.text(h.target)) + ", by " +
+                     std::string(plan.text(h.compiler)) + "\n";
+  if (h.options.size)
+    text += "compiled with " + std::string(plan.text(h.options)) + "\n";
+  text += std::to_string(h.replicas) + " replicas x " + std::to_string(h.ranks) +
+          " pipeline ranks, " + std::to_string(h.microbatches) + " microbatches of " +
+          std::to_string(h.samples) + " samples\n" + std::to_string(trained) + " trained and " +
+          std::to_string(frozen) + " frozen elements\ninputs:";
+  for (const bm_input &input : plan.inputs())
+    text += "\n  " + std::string(plan.text(input.name)) + " " +
+            describe(safetensorsType(input.dtype), plan.dims(input.dims));
+  text +=
+      "\nMiB at the peak, by class (classes share bytes at different times, so the arena may be "
+      "smaller than their sum):\n"
+      "  rank    arena  parameters   gradients   optimizer         llm     encoder   generator   "
+      "transfers   workspace      inputs  instructions\n";
+  for (uint32_t r = 0; r < h.ranks; ++r) {
+    const bm_rank &rank = plan.ranks()[r];
+    char label[16];
+    std::snprintf(label, sizeof(label), "  %4u", r);
+    text += label + megabytes(rank.arena_bytes).substr(1);
+    for (uint64_t bytes : rank.memory)
+      text += "  " + megabytes(bytes);
+    std::snprintf(label, sizeof(label), "%14llu",
+                  static_cast<unsigned long long>(rank.instrs.count));
+    text += label;
+    text += '\n';
+  }
+  text += "transfers pair up and cannot deadlock";
+  return text;
+}
+
+} // namespace bigmac::rt

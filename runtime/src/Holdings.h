@@ -1,0 +1,51 @@
+//===- Holdings.h - What one rank holds of the model ----------------------===//
+
+#ifndef BIGMAC_RT_HOLDINGS_H
+#define BIGMAC_RT_HOLDINGS_H
+
+#include "bigmac-rt/PlanView.h"
+
+#include <vector>
+
+namespace bigmac::rt {
+
+/// A trained class that this rank belongs to.
+struct HeldClass {
+  uint64_t bytes;
+  bm_member at;                // where this rank keeps it
+  std::vector<uint32_t> group; // world ranks, in shard order
+  uint32_t self;               // this rank's index in the group: the shard it owns
+  uint64_t shardElements;
+};
+
+/// The part of a trained parameter that is in this rank's shard, or a whole frozen parameter.
+struct Segment {
+  uint32_t param;
+  uint64_t begin, bytes;     // within the parameter
+  uint64_t paramOffset;      // arena: of the segment's first byte
+  uint64_t gradOffset;       // trained only
+  uint64_t mOffset, vOffset; // trained only
+  bool trained;
+  bool decays; // weight decay applies: two or more dimensions
+};
+
+/// A parameter that this rank keeps whole in its arena.
+struct HeldParam {
+  uint32_t param;
+  uint64_t offset;
+};
+
+struct Holdings {
+  Holdings(const PlanView &plan, uint32_t worldRank);
+
+  uint32_t replica, pipelineRank;
+  std::vector<HeldClass> trained; // in plan order, which all ranks share
+  std::vector<HeldParam> params;
+  /// What this rank updates and writes to checkpoints; over all ranks of the world the segments
+  /// cover each parameter exactly once.
+  std::vector<Segment> segments;
+};
+
+} // namespace bigmac::rt
+
+#endif // BIGMAC_RT_HOLDINGS_H

@@ -1,0 +1,51 @@
+#include "Launcher.h"
+
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+namespace bigmac::rt {
+
+std::string Launch::name() const {
+  switch (kind) {
+  case LauncherKind::OpenMPI:
+    return "mpirun (Open MPI)";
+  case LauncherKind::Torchrun:
+    return "torchrun";
+  case LauncherKind::Slurm:
+    return "srun (Slurm)";
+  case LauncherKind::None:
+    break;
+  }
+  return "no launcher";
+}
+
+static std::optional<uint32_t> number(const char *text) {
+  if (!text)
+    return std::nullopt;
+  uint32_t value = 0;
+  const char *end = text + std::strlen(text);
+  auto [stop, error] = std::from_chars(text, end, value);
+  if (error != std::errc() || stop != end)
+    return std::nullopt;
+  return value;
+}
+
+Launch detectLaunch(const std::function<const char *(const char *)> &getenv) {
+  struct Source {
+    LauncherKind kind;
+    const char *rank, *size;
+  };
+  static constexpr Source sources[] = {
+      {LauncherKind::OpenMPI, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+      {LauncherKind::Torchrun, "RANK", "WORLD_SIZE"},
+      {LauncherKind::Slurm, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};
+  for (const Source &source : sources) {
+    auto rank = number(getenv(source.rank)), size = number(getenv(source.size));
+    if (rank && size && *rank < *size)
+      return {source.kind, *rank, *size};
+  }
+  return {};
+}
+
+} // namespace bigmac::rt

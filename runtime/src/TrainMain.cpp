@@ -1,0 +1,125 @@
+#include "Launcher.h"
+#include "Signals.h"
+#include "Together.h"
+#include "Trainer.h"
+#include "bigmac-rt/Error.h"
+#include "bigmac-rt/Train.h"
+
+#include <cstdlib>
+
+namespace bigmac::rt {
+
+static std::string aboutText(const PlanView &plan) {
+  const bm_plan &h = plan.header();
+  std::string ranks = std::to_string(plan.world());
+  return "Trains " + std::string(plan.text(h.model)) + " on " + ranks + " ranks (" +
+         std::to_string(h.replicas) + " replicas x " + std::to_string(h.ranks) +
+         " pipeline ranks), " + std::to_string(h.microbatches) + " microbatches of " +
+         std::to_string(h.samples) + " samples each.\nStart it with: " +
+         (plan.world() == 1 ? std::string() : "mpirun -np " + ranks + " ") +
+         "PROGRAM --data DIR --steps N";
+}
+
+/// Says on every rank why the world is not the one that was compiled for; false if so.
+static bool checkWorld(const PlanView &plan, const Launch &launch, uint32_t size, uint32_t rank) {
+  const bm_plan &h = plan.header();
+  std::string ranks = std::to_string(plan.world());
+  std::string compiled = "compiled for " + ranks + " ranks (" + std::to_string(h.replicas) +
+                         " replicas x " + std::to_string(h.ranks) + " pipeline ranks)";
+  bool apart = size == 1 && launch.size > 1;
+  if (size == plan.world() && !apart)
+    return true;
+  std::string message =
+      "error: rank " + std::to_string(apart ? launch.rank : rank) + ": " + compiled;
+  if (apart)
+    message +=
+        ", but " + launch.name() + " started " + std::to_string(launch.size) +
+        " processes that MPI does not connect; CPU ranks talk through MPI: start with mpirun -np " +
+        ranks + (launch.kind == LauncherKind::Slurm ? " or srun --mpi=pmix -n " + ranks : "");
+  else
+    message += ", but started with " + std::to_string(size) + " (" + launch.name() +
+               "); start with mpirun -np " + ranks + ", or compile for " + std::to_string(size);
+  printError(message);
+  return false;
+}
+
+/// The driver of the plan's target.
+static std::unique_ptr<Device> makeDevice(const PlanView &plan, const Options &options) {
+  std::string target(plan.text(plan.header().target));
+  if (target == "cpu")
+    return makeCpuDevice(options.threads);
+  throw RuntimeError("compiled for the target '" + target +
+                     "', but this program was linked with the driver for 'cpu' only");
+}
+
+static void train(const PlanView &plan, const Program &program, const Options &options,
+                  const Launch &launch, Comm &comm, ProgressLine &out) {
+  auto device = makeDevice(plan, options);
+  Trainer trainer(plan, program, options, *device, comm, out);
+  if (comm.rank() == 0)
+    out.say("started by " + launch.name() + ": " + std::to_string(plan.header().replicas) +
+            " replicas x " + std::to_string(plan.header().ranks) + " pipeline ranks (" +
+            comm.name() + ")");
+  trainer.prepare();
+  if (!options.dryRun) {
+    trainer.train();
+    return;
+  }
+  if (comm.rank() == 0)
+    out.say(trainer.describePlan() + "\ndry run: everything is in order");
+}
+
+/// Runs the whole training in the world `comm`; returns the exit status. Does not return where only
+/// this rank has failed: it ends the others as well then.
+static int runInWorld(const PlanView &plan, const Program &program, const Options &options,
+                      const Launch &launch, Comm &comm) {
+  bool root = comm.rank() == 0;
+  ProgressLine out(stdout, !root || options.quiet,
+                   outputIsTerminal(launch.kind == LauncherKind::OpenMPI));
+  try {
+    comm.setOperation("start-up");
+    comm.setTimeout(options.timeout);
+    if (!checkWorld(plan, launch, comm.size(), comm.rank())) {
+      comm.barrier(); // every rank has said so before the launcher ends the first that exits
+      return 1;
+    }
+    train(plan, program, options, launch, comm, out);
+    return 0;
+  } catch (const Exit &exit) {
+    return exit.status;
+  } catch (const std::exception &error) {
+    printError("error: rank " + std::to_string(comm.rank()) + ": " + error.what());
+    comm.abort(1);
+  }
+}
+
+int trainMain(int argc, char **argv, const Program &program) {
+  std::string error;
+  auto plan = PlanView::open(program.image, program.imageSize, error);
+  if (plan && plan->tasks().size() != program.taskCount)
+    error = "damaged plan image: it has " + std::to_string(plan->tasks().size()) + " tasks, but " +
+            std::to_string(program.taskCount) + " are linked";
+  if (!error.empty()) {
+    printError("error: " + error);
+    return 1;
+  }
+  Launch launch = detectLaunch([](const char *name) { return std::getenv(name); });
+  Parsed parsed = parseOptions(argc, argv, aboutText(*plan));
+  if (!parsed.options) {
+    if (launch.rank == 0)
+      std::fputs(parsed.text.c_str(), parsed.status == 0 ? stdout : stderr);
+    return parsed.status;
+  }
+  installSignalHandlers(launch.rank);
+  // Without a launcher the world is this process alone, and MPI need not start.
+  bool alone = launch.kind == LauncherKind::None && !std::getenv("PMIX_RANK");
+  try {
+    auto comm = alone ? makeSelfComm() : makeMpiComm();
+    return runInWorld(*plan, program, *parsed.options, launch, *comm);
+  } catch (const std::exception &failure) {
+    printError(std::string("error: ") + failure.what());
+    return 1;
+  }
+}
+
+} // namespace bigmac::rt

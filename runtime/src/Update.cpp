@@ -1,0 +1,70 @@
+#include "Update.h"
+
+#include "bigmac-rt/Hash.h"
+
+namespace bigmac::rt {
+
+Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, Comm &comm)
+    : holdings(holdings), device(device), comm(comm),
+      scratchOffset(plan.ranks()[holdings.pipelineRank].scratch_offset),
+      scratchBytes(plan.ranks()[holdings.pipelineRank].scratch_bytes) {}
+
+ShardedRegion Update::region(const HeldClass &held, uint64_t offset) {
+  return {held.group,
+          held.self,
+          static_cast<float *>(device.address(offset)),
+          held.shardElements,
+          static_cast<float *>(device.address(scratchOffset)),
+          scratchBytes / sizeof(float)};
+}
+
+void Update::sumGradients() {
+  comm.setOperation("gradient sums");
+  for (const HeldClass &held : holdings.trained)
+    comm.reduceScatter(device, region(held, held.at.grad_offset));
+}
+
+double Update::sumSquares() {
+  double total = 0;
+  for (const HeldClass &held : holdings.trained) {
+    uint64_t shard = held.self * held.shardElements * sizeof(float);
+    total += device.sumSquares(held.at.grad_offset + shard, held.shardElements);
+  }
+  return total;
+}
+
+void Update::step(const AdamW &how) {
+  for (const Segment &s : holdings.segments) {
+    if (!s.trained)
+      continue;
+    AdamW mine = how;
+    if (!s.decays)
+      mine.weightDecay = 0;
+    device.adamW(mine, s.paramOffset, s.gradOffset, s.mOffset, s.vOffset, s.bytes / sizeof(float));
+  }
+}
+
+void Update::gatherParameters() {
+  comm.setOperation("gathering parameters");
+  for (const HeldClass &held : holdings.trained)
+    comm.allGather(device, region(held, held.at.param_offset));
+}
+
+uint64_t Update::weightsHash() {
+  comm.setOperation("hashing weights");
+  std::string mine;
+  std::vector<unsigned char> bytes;
+  for (const Segment &s : holdings.segments) {
+    bytes.resize(s.bytes);
+    device.download(bytes.data(), s.paramOffset, s.bytes);
+    device.synchronize();
+    uint64_t hash = hash64(bytes.data(), bytes.size());
+    mine.append(reinterpret_cast<const char *>(&hash), sizeof(hash));
+  }
+  std::string all;
+  for (const std::string &text : comm.gather(mine))
+    all += text;
+  return hash64(all.data(), all.size());
+}
+
+} // namespace bigmac::rt
