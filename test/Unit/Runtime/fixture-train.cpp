@@ -1,0 +1,48 @@
+// A training program of the fixture model. The environment says what the compiler would have
+// decided: BM_FIXTURE="RANKS REPLICAS MICROBATCHES WEIGHTED", BM_FIXTURE_WEIGHTS="FILE SIZE
+// HEADERHASH", and BM_FIXTURE_FAULT="RANK FORWARD SIGNAL" raises a signal in a rank's n-th forward.
+
+#include "FixtureModel.h"
+#include "bigmac-rt/Train.h"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+using namespace bigmac;
+
+static uint64_t forwardsLeft = 0;
+static int faultSignal = 0;
+
+static void countdown() {
+  if (forwardsLeft && --forwardsLeft == 0)
+    raise(faultSignal);
+}
+
+static std::string env(const char *name, const char *fallback = "") {
+  const char *value = std::getenv(name);
+  return value ? value : fallback;
+}
+
+int main(int argc, char **argv) {
+  fixture::Shape shape;
+  std::istringstream(env("BM_FIXTURE", "1 1 2 0")) >> shape.ranks >> shape.replicas >>
+      shape.microbatches >> shape.weighted;
+  std::string file;
+  uint64_t size = 0, hash = 0;
+  std::istringstream(env("BM_FIXTURE_WEIGHTS")) >> file >> size >> hash;
+  uint32_t faultRank = 0;
+  if (std::istringstream(env("BM_FIXTURE_FAULT")) >> faultRank >> forwardsLeft >> faultSignal) {
+    if (env("OMPI_COMM_WORLD_RANK", "0") == std::to_string(faultRank))
+      fixture::onForward = countdown;
+  }
+  std::string error;
+  auto image = fixture::buildPlan(shape, file, size, hash, error);
+  if (image.empty()) {
+    std::fprintf(stderr, "fixture: %s\n", error.c_str());
+    return 99;
+  }
+  return rt::trainMain(argc, argv,
+                       {image.data(), image.size(), fixture::kTasks, fixture::kTaskCount});
+}
