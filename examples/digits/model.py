@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig, Sigl
 from data import DRAW_TOKENS, IGNORED, IMAGE_TOKENS, VOCABULARY
 
 BATCH = 4
-FLOW_WEIGHT = 0.5
+FLOW_WEIGHT = 2.0
 OUTPUTS = ["loss", "caption_loss", "flow_loss", "caption_accuracy"]
 
 VISION, HIDDEN, GENERATOR = 48, 64, 48
