@@ -20,7 +20,9 @@ namespace bigmac::planning {
 namespace {
 
 /// Overlaps that may be visited for each step of effort: a second or so.
-constexpr uint64_t visitsPerEffort = 48u << 20;
+constexpr uint64_t visitsPerEffort = 12u << 20;
+/// The local search ends after so many moves for each step of effort that lowered nothing.
+constexpr uint64_t triesWithoutGain = 2000;
 
 uint64_t alignUp(uint64_t offset, uint64_t alignment) {
   return (offset + alignment - 1) & ~(alignment - 1);
@@ -156,25 +158,44 @@ private:
     localSearch();
   }
 
-  /// Moves a buffer that reaches the peak forward in the order, by a distance drawn at random, and
-  /// keeps what is better.
+  /// Moves a buffer that ends above the goal forward in the order, to a place drawn at random, and
+  /// keeps what is no worse: going sideways leads out of most dead ends.
   void localSearch() {
     uint64_t state = 0x9e3779b97f4a7c15u;
     auto draw = [&](uint64_t below) {
       state = state * 6364136223846793005u + 1442695040888963407u;
       return (state >> 33) % below;
     };
-    const unsigned patience = 200 * std::max(1u, options.effort);
-    for (unsigned failures = 0; failures < patience && !done() && visits < budget;) {
-      std::vector<uint32_t> order = bestOrder;
-      std::vector<size_t> high;
+    scratch.assign(buffers.size(), 0);
+    uint64_t peak = 0;
+    if (!place(bestOrder, ~uint64_t(0), scratch, peak))
+      return;
+    std::vector<uint32_t> order = bestOrder, candidate;
+    std::vector<uint64_t> offsets = scratch;
+    uint64_t current = peak;
+    std::vector<size_t> high;
+    const uint64_t patience = triesWithoutGain * std::max(1u, options.effort);
+    for (uint64_t tries = 0; tries < patience && !done() && visits < budget; ++tries) {
+      // Mostly what reaches the peak, at times what is only above the goal.
+      uint64_t above = draw(4) != 0 ? current - 1 : goal;
+      high.clear();
       for (size_t p = 0; p < order.size(); ++p)
-        if (best.offsets[order[p]] + buffers[order[p]].size == best.peak)
+        if (offsets[order[p]] + buffers[order[p]].size > above)
           high.push_back(p);
       size_t from = high[draw(high.size())];
       size_t to = draw(from + 1);
-      std::rotate(order.begin() + to, order.begin() + from, order.begin() + from + 1);
-      failures = improve(order) ? 0 : failures + 1;
+      candidate = order;
+      std::rotate(candidate.begin() + to, candidate.begin() + from, candidate.begin() + from + 1);
+      if (!place(candidate, current, scratch, peak))
+        continue;
+      current = peak;
+      std::swap(order, candidate);
+      std::swap(offsets, scratch);
+      if (peak < best.peak) {
+        best.peak = peak;
+        best.offsets = offsets;
+        tries = 0;
+      }
     }
   }
 
