@@ -30,6 +30,9 @@ namespace bigmac::nn {
 /// Name of the argument and result attribute that carries a graph input's or output's name.
 inline constexpr llvm::StringLiteral kNameAttr = "nn.name";
 
+/// Name of the unit attribute of the one result that is the loss.
+inline constexpr llvm::StringLiteral kLossAttr = "nn.loss";
+
 /// `value` with another shape of as many elements: upstream collapse_shape and expand_shape.
 mlir::Value createReshape(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
                           llvm::ArrayRef<int64_t> shape);

@@ -43,9 +43,23 @@ LogicalResult NNDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsig
   return verifyNameAttr(op, attribute);
 }
 
-LogicalResult NNDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned,
+LogicalResult NNDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned index,
                                                      NamedAttribute attribute) {
-  return verifyNameAttr(op, attribute);
+  if (attribute.getName() != kLossAttr)
+    return verifyNameAttr(op, attribute);
+  if (!isa<UnitAttr>(attribute.getValue()))
+    return op->emitOpError("expects a unit attribute as '") << kLossAttr << "'";
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return op->emitOpError("is no function, which alone can have '") << kLossAttr << "'";
+  auto type = dyn_cast<RankedTensorType>(function.getResultTypes()[index]);
+  if (!type || type.getRank() != 0 || !isa<FloatType>(type.getElementType()))
+    return op->emitOpError("expects a floating-point tensor of rank 0 as its loss, found ")
+           << function.getResultTypes()[index];
+  for (unsigned other = 0; other < index; ++other)
+    if (function.getResultAttr(other, kLossAttr))
+      return op->emitOpError("has two losses, results ") << other << " and " << index;
+  return success();
 }
 
 Value bigmac::nn::createReshape(OpBuilder &builder, Location loc, Value value,

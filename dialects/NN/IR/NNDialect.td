@@ -18,7 +18,8 @@ def NN_Dialect : Dialect {
 
     A model is one public `func.func` whose arguments are the graph's inputs (one microbatch, the
     leading dimension is the sample) and whose results are the graph's outputs; arguments and
-    results carry their names in the attribute `nn.name`. Parameters are `nn.parameter` symbols.
+    results carry their names in the attribute `nn.name`; the result that is the loss has the unit
+    attribute `nn.loss`. Parameters are `nn.parameter` symbols.
     The rationale is in docs/Dialects/NN.md.
   }];
   let dependentDialects = [

@@ -156,6 +156,15 @@ def NN_LogSoftmaxOp : NN_DiffOp<"log_softmax"> {
   let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input)";
 }
+def NN_SigmoidOp : NN_DiffOp<"sigmoid"> {
+  let summary = "1 / (1 + exp(-x))";
+  let description = [{
+    An op of its own because the derivative of the formula overflows for large negative x.
+  }];
+  let arguments = (ins NN_FloatTensor:$input);
+  let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+}
 def NN_SiluOp : NN_DiffOp<"silu"> {
   let summary = "x * sigmoid(x)";
   let arguments = (ins NN_FloatTensor:$input);
@@ -236,8 +245,10 @@ def NN_AttentionOp : NN_DiffOp<"attention"> {
     `key` [batch, kv_heads, keys, d], `value` [batch, kv_heads, keys, dv]; heads is a multiple of
     kv_heads (grouped-query attention: query head h reads kv head h / (heads / kv_heads)).
     `mask`, added, is float of rank 4, [batch or 1, heads or 1, queries or 1, keys]; it has no gradient. `causal` lets query i see keys
-    up to i + keys - queries. `logsumexp` is [batch, heads, queries], the residual from which
-    the backward recomputes probabilities, so that no queries x keys tensor lives between them.
+    up to i + keys - queries. A query whose scores are all -inf gives zeros (and no gradient), as in
+    PyTorch's scaled_dot_product_attention and ONNX's Attention. `logsumexp` is [batch, heads, queries], the residual from which
+    the backward recomputes probabilities, so that no queries x keys tensor lives between them; it
+    is +inf for a query whose scores are all -inf.
   }];
   let arguments = (ins NN_FloatTensor:$query, NN_FloatTensor:$key, NN_FloatTensor:$value,
                        Optional<NN_FloatTensor>:$mask, F64Attr:$scale, UnitAttr:$causal);

@@ -180,6 +180,14 @@ LogicalResult LogSoftmaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, 
   return success();
 }
 
+LogicalResult SigmoidOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
+                                  SmallVectorImpl<Value> &grads) {
+  Emitter emit{builder, getLoc()};
+  Value s = getResult();
+  grads.push_back(emit.mul(cotangents[0], emit.mul(s, emit.rsub(1.0, s))));
+  return success();
+}
+
 LogicalResult SiluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
                                SmallVectorImpl<Value> &grads) {
   // d(x s) = s (1 + x (1 - s)), s = sigmoid(x)
