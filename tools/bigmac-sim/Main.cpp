@@ -36,6 +36,14 @@ struct Options {
   std::string actions;
 };
 
+/// CLI11 reads "-1" as 2^64 - 1, "010" as 8, and takes what is too large for the largest number.
+std::string checkCount(const std::string &text) {
+  bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  if (digits && text.size() < 20 && (text.size() == 1 || text.front() != '0'))
+    return "";
+  return "expected a whole number from 0 to 9999999999999999999, found " + text;
+}
+
 void declareOptions(CLI::App &app, Options &options) {
   app.add_option("costs", options.costs, "Costs of the actions, a JSON file")
       ->required()
@@ -44,18 +52,25 @@ void declareOptions(CLI::App &app, Options &options) {
                  "bigmac, 1f1b, interleaved, gpipe or encoder-first")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--ranks", options.ranks, "Pipeline ranks")->type_name("P")->capture_default_str();
+  app.add_option("--ranks", options.ranks, "Pipeline ranks")
+      ->type_name("P")
+      ->check(checkCount)
+      ->capture_default_str();
   app.add_option("--chunks", options.chunks, "LLM chunks a rank")
       ->type_name("V")
+      ->check(checkCount)
       ->capture_default_str();
   app.add_option("--microbatches", options.microbatches,
                  "Microbatches of a step (default: as many as ranks)")
-      ->type_name("M");
+      ->type_name("M")
+      ->check(checkCount);
   app.add_option("--memory-limit", options.memoryLimit,
                  "Bytes of activations that a rank may hold, by the costs' activation_bytes")
-      ->type_name("BYTES");
+      ->type_name("BYTES")
+      ->check(checkCount);
   app.add_option("--effort", options.effort, "How far to search")
       ->type_name("N")
+      ->check(checkCount)
       ->check(CLI::Range(0u, 1000u))
       ->capture_default_str();
   app.add_option("--jitter", options.jitter.amount,
@@ -64,6 +79,7 @@ void declareOptions(CLI::App &app, Options &options) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--seed", options.jitter.seed, "Seed of the jitter")
       ->type_name("N")
+      ->check(checkCount)
       ->capture_default_str();
   app.add_option("--report", options.report,
                  "Write the figures to a file, as JSON; - prints JSON in place of the table")
