@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 import torch
 
@@ -55,12 +54,11 @@ def export(
     `example_inputs` are the tensors of one microbatch, in order or by the names of `forward`'s arguments.
     `input_names` name the graph's inputs (and the tensors of the training data); a mapping's keys are the default.
     `external_data` puts the weights beside the model, in `path` + ".data" (needed above 2 GB).
-    `verify` runs the written graph through ONNX's reference evaluator and compares all outputs with PyTorch's: slow for
+    `verify` runs the graph through ONNX's reference evaluator and compares all outputs with PyTorch's: slow for
     large models, and the only step here that needs more than the weights' memory.
     """
     args, kwargs, input_names = _inputs(example_inputs, input_names)
     _refuse_dropout(model)
-    path = pathlib.Path(path)
     with warnings.catch_warnings():
         # The exporter warns about training mode, which is what is wanted here.
         warnings.simplefilter("ignore")
@@ -85,9 +83,9 @@ def export(
     if frozen:
         program.model.metadata_props[FROZEN_KEY] = "\n".join(frozen)
     _check(program.model, parameters, used, _unused(program, parameters), opset)
-    program.save(str(path), external_data=external_data)
     if verify:
-        _compare(model, args, kwargs, path, input_names, output_names)
+        _compare(program.model, model, args, kwargs, input_names, output_names)
+    program.save(str(path), external_data=external_data)
     return program.model
 
 
@@ -176,27 +174,25 @@ def _check(graph_model, parameters, used, unused, opset):
     if graph_model.opset_imports.get("") != opset:
         raise ExportError(f"asked for opset {opset}, the exporter wrote {graph_model.opset_imports.get('')}")
     for node in graph.all_nodes():
-        if node.op_type in _RANDOM_OPS or (node.op_type == "Dropout" and len(node.inputs) > 2):
+        if node.op_type in _RANDOM_OPS:
             raise ExportError(f"{node.name} is a random operator ({node.op_type}): make its values an input")
+        if node.op_type == "Dropout":
+            raise ExportError(f"{node.name} is an active dropout: set its probability to 0")
+    idle = [name for name in unused if name not in used]
+    if idle:
+        warnings.warn(f"left out, as the outputs do not depend on them: {', '.join(idle)}", stacklevel=3)
     for name, parameter in parameters.items():
+        if name in idle:
+            continue
         value = graph.initializers.get(name)
         if value is None:
-            if name in unused and name not in used:
-                warnings.warn(f"parameter {name} has no effect on the outputs and is left out", stacklevel=3)
-                continue
             raise ExportError(f"parameter {name} got lost in the export")
         if list(value.const_value.shape) != list(parameter.shape):
             raise ExportError(f"{name}: shape {value.const_value.shape}, the model has {list(parameter.shape)}")
-        expected = parameter.detach()
-        if expected.device.type == "cpu":
-            # bf16 has no NumPy type: compare the bytes.
-            same = np.array_equal(
-                np.frombuffer(value.const_value.tobytes(), np.uint8),
-                expected.contiguous().flatten().view(torch.uint8).numpy() if expected.dim() else
-                expected.reshape(1).view(torch.uint8).numpy(),
-            )
-            if not same:
-                raise ExportError(f"{name}: its values changed in the export")
+        # As bytes, since NumPy has no bf16.
+        expected = parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        if not np.array_equal(np.frombuffer(value.const_value.tobytes(), np.uint8), expected):
+            raise ExportError(f"{name}: its values changed in the export")
         if not value.uses():
             raise ExportError(f"{name} is in the graph but nothing reads it any more")
     for name, value in graph.initializers.items():
@@ -206,14 +202,14 @@ def _check(graph_model, parameters, used, unused, opset):
             raise ExportError(f"constant {name} was computed from parameter {lost[0]}")
 
 
-def _compare(model, args, kwargs, path, input_names, output_names):
+def _compare(graph_model, model, args, kwargs, input_names, output_names):
     from onnx.reference import ReferenceEvaluator
 
     with torch.no_grad():
         expected = model(*args, **kwargs)
     expected = [expected] if isinstance(expected, torch.Tensor) else list(expected)
     feeds = dict(zip(input_names, (tensor.numpy() for tensor in (*args, *kwargs.values())), strict=True))
-    actual = ReferenceEvaluator(onnx.load(path)).run(None, feeds)
+    actual = ReferenceEvaluator(ir.to_proto(graph_model)).run(None, feeds)
     for name, want, got in zip(output_names, expected, actual, strict=True):
         if not np.allclose(got, want.numpy(), rtol=1e-4, atol=1e-5):
             raise ExportError(f"output {name}: the graph computes {got}, PyTorch computes {want}")

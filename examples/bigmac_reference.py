@@ -25,10 +25,10 @@ class Settings:
     microbatches: int = 8
     data_parallel: int = 1
     lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    weight_decay: float = 0.1
-    clip: float = 1.0
+    weight_decay: float = 0.01
+    clip: float = 0.0
     warmup: int = 0
     schedule: str = "constant"
     freeze: tuple[str, ...] = ()
@@ -36,9 +36,9 @@ class Settings:
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """A linear rise that reaches `lr` at step `warmup` - 1, then the schedule over the steps that are left."""
+    """Hugging Face's schedules: a linear rise from 0 over `warmup` steps, then the schedule over those that are left."""
     if step < settings.warmup:
-        return settings.lr * (step + 1) / settings.warmup
+        return settings.lr * step / settings.warmup
     progress = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
     if settings.schedule == "constant":
         return settings.lr
@@ -54,6 +54,17 @@ def load_data(folder) -> dict[str, torch.Tensor]:
     if not shards:
         raise FileNotFoundError(f"{folder}: no .safetensors files")
     return {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
+
+
+def save_data(tensors, folder, shards: int):
+    """Writes NumPy arrays, samples first, as that many shards."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = len(next(iter(tensors.values())))
+    bounds = [samples * shard // shards for shard in range(shards + 1)]
+    for shard in range(shards):
+        part = {name: torch.from_numpy(tensor[bounds[shard] : bounds[shard + 1]]) for name, tensor in tensors.items()}
+        save_file(part, folder / f"train-{shard:05d}.safetensors")
 
 
 class Trainer:
@@ -125,7 +136,7 @@ class Trainer:
             norm = torch.nn.utils.get_total_norm([p.grad for p in gradients])
         self.optimizer.step()
         self.step += 1
-        return record | {"grad_norm": norm.item(), "lr": lr, "seconds": time.perf_counter() - start}
+        return record | {"grad_norm": norm.item(), "lr": lr, "step_seconds": time.perf_counter() - start}
 
 
 def save_weights(model, path):
@@ -178,7 +189,7 @@ def run(model, arguments, batch, outputs):
         if log:
             print(json.dumps(record), file=log, flush=True)
         scalars = "  ".join(f"{name} {record[name]:.4f}" for name in outputs)
-        print(f"step {record['step']}  {scalars}  {record['seconds']:.3f} s")
+        print(f"step {record['step']}  {scalars}  {record['step_seconds']:.3f} s")
     if arguments.save:
         folder = pathlib.Path(arguments.save)
         folder.mkdir(parents=True, exist_ok=True)

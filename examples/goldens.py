@@ -25,14 +25,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
 
 from bigmac_export import DEFAULT_OPSET, export  # noqa: E402
-from bigmac_reference import Settings, Trainer  # noqa: E402
+from bigmac_reference import Settings, Trainer, save_data  # noqa: E402
 
 FOLDERS = {
     "digits": ROOT / "examples" / "digits",
     "encoder_llm_tied": ROOT / "test" / "Integration" / "models" / "encoder_llm_tied",
     "llm": ROOT / "test" / "Integration" / "models" / "llm",
 }
-SINGLE = Settings(lr=2e-3)
+SINGLE = Settings(lr=2e-3, betas=(0.9, 0.95), weight_decay=0.1, clip=1.0)
 RUNS = {
     "m8": SINGLE,
     "m4_d2": dataclasses.replace(SINGLE, microbatches=4, data_parallel=2),
@@ -88,7 +88,7 @@ def golden_run(module, data, settings):
         exact, exact_gradients, _, exact_after = train(module, network, to_double(data), settings)
     deviation = max(abs(r["loss"] - e["loss"]) / abs(e["loss"]) for r, e in zip(records, exact, strict=True))
     for record in records:
-        del record["seconds"]
+        del record["step_seconds"]
     run = {"settings": dataclasses.asdict(settings), "deviation": deviation, "steps": records}
     parameters = {}
     for name, gradient in gradients.items():
@@ -110,7 +110,7 @@ def make(name):
     torch.set_num_threads(1)
     tensors = importlib.import_module("data").build()
     module = importlib.import_module("model")
-    write_data(tensors, folder / "data", shards=getattr(sys.modules["data"], "SHARDS", 2))
+    save_data(tensors, folder / "data", shards=getattr(sys.modules["data"], "SHARDS", 2))
     data = {key: torch.from_numpy(tensor) for key, tensor in tensors.items()}
     microbatch = {key: tensor[: module.BATCH] for key, tensor in data.items()}
     opset = getattr(module, "OPSET", DEFAULT_OPSET)
@@ -126,17 +126,6 @@ def make(name):
             (folder / "goldens").mkdir(exist_ok=True)
             save_file(gradients, folder / "goldens" / "gradients.safetensors")
     (folder / "goldens" / "losses.json").write_text(json.dumps(golden, indent=1, allow_nan=False) + "\n")
-
-
-def write_data(tensors, folder, shards):
-    from safetensors.numpy import save_file as save_arrays
-
-    folder.mkdir(exist_ok=True)
-    samples = len(next(iter(tensors.values())))
-    bounds = [samples * shard // shards for shard in range(shards + 1)]
-    for shard in range(shards):
-        part = {key: tensor[bounds[shard] : bounds[shard + 1]].copy() for key, tensor in tensors.items()}
-        save_arrays(part, folder / f"train-{shard:05d}.safetensors")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import pathlib
 import sys
 
 import numpy as np
-from safetensors.numpy import save_file
 from sklearn.datasets import load_digits
 
 SAMPLES = 1536
@@ -58,15 +57,9 @@ def build(samples=SAMPLES, seed=0):
     }
 
 
-def write(tensors, folder, shards=SHARDS):
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    samples = len(next(iter(tensors.values())))
-    bounds = np.linspace(0, samples, shards + 1, dtype=int)
-    for shard, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
-        part = {name: np.ascontiguousarray(tensor[begin:end]) for name, tensor in tensors.items()}
-        save_file(part, folder / f"train-{shard:05d}.safetensors")
-
-
 if __name__ == "__main__":
-    write(build(), sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
+    here = pathlib.Path(__file__).parent
+    sys.path.insert(0, str(here.parent))
+    from bigmac_reference import save_data
+
+    save_data(build(), sys.argv[1] if len(sys.argv) > 1 else here / "data", SHARDS)

@@ -16,9 +16,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser, lr=3e-3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=model.BATCH, help="samples in a microbatch")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    run(model.build(), arguments, model.BATCH, model.OUTPUTS)
+    run(model.build(), arguments, arguments.batch, model.OUTPUTS)
 
 
 if __name__ == "__main__":
