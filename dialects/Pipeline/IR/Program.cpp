@@ -1,0 +1,103 @@
+//===- Program.cpp - A pipeline program as planning sees it ----------------===//
+
+#include "dialects/Pipeline/IR/Program.h"
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::pipeline;
+
+static uint64_t keyOf(Component component, Phase phase, int64_t stage) {
+  return static_cast<uint64_t>(component) | static_cast<uint64_t>(phase) << 8 |
+         static_cast<uint64_t>(component == Component::llm ? stage : 0) << 16;
+}
+
+FailureOr<Program> Program::read(Block &body, int64_t ranks, int64_t chunks) {
+  Program program;
+  program.numRanks = ranks;
+  program.numChunks = chunks;
+  uint32_t nextChannel = 1;
+  for (auto task : body.getOps<TaskOp>()) {
+    int64_t stage = task.getStage();
+    if (stage < 0 || stage >= ranks * chunks || (task.getComponent() != Component::llm && stage))
+      return task.emitOpError("is of stage ") << stage << ", expected one below "
+                                              << (task.getComponent() == Component::llm
+                                                      ? ranks * chunks
+                                                      : 1);
+    auto [it, inserted] =
+        program.byAction.try_emplace(keyOf(task.getComponent(), task.getPhase(), stage), task);
+    if (!inserted) {
+      auto diagnostic = task.emitOpError("repeats a component, phase and stage");
+      diagnostic.attachNote(it->second.getLoc()) << "first used here";
+      return diagnostic;
+    }
+    program.all.push_back(task);
+    for (Value result : task.getOutputs())
+      program.channels[result] = nextChannel++;
+  }
+  return program;
+}
+
+TaskOp Program::task(Component component, Phase phase, int64_t stage) const {
+  return byAction.lookup(keyOf(component, phase, stage));
+}
+
+TaskOp Program::taskOf(uint32_t rank, const planning::Action &action) const {
+  auto component = static_cast<Component>(action.component);
+  auto phase = static_cast<Phase>(action.phase);
+  return task(component, phase, static_cast<int64_t>(action.chunk) * numRanks + rank);
+}
+
+uint32_t Program::rankOf(TaskOp task, uint32_t microbatch) const {
+  if (task.getComponent() == Component::llm)
+    return task.getStage() % numRanks;
+  return microbatch % numRanks;
+}
+
+planning::Action Program::actionOf(TaskOp task, uint32_t microbatch) const {
+  planning::Phase phase = toPlanning(task.getPhase());
+  if (task.getComponent() == Component::llm)
+    return planning::Action::llm(phase, task.getStage() / numRanks, microbatch);
+  return planning::Action::ofUnit(toPlanning(task.getComponent()), phase, microbatch / numRanks,
+                                  numRanks, microbatch % numRanks);
+}
+
+planning::Workload Program::workload(uint32_t microbatches) const {
+  planning::Workload workload;
+  workload.ranks = numRanks;
+  workload.chunks = numChunks;
+  workload.microbatches = microbatches;
+  workload.hasEncoder = static_cast<bool>(task(Component::encoder, Phase::forward, 0));
+  workload.encoderBackward = static_cast<bool>(task(Component::encoder, Phase::backward, 0));
+  workload.hasGenerator =
+      static_cast<bool>(task(Component::generator, Phase::forward_backward, 0));
+  for (int64_t stage = 0; stage < numRanks * numChunks; ++stage) {
+    workload.stageBackward.push_back(
+        static_cast<bool>(task(Component::llm, Phase::backward, stage)));
+    workload.stageWeightGradient.push_back(
+        static_cast<bool>(task(Component::llm, Phase::weight_gradient, stage)));
+  }
+  return workload;
+}
+
+void ProgramDependencies::append(uint32_t rank, const planning::Action &consumer,
+                                 std::vector<planning::Dependency> &producers) const {
+  TaskOp task = program.taskOf(rank, consumer);
+  if (!task)
+    return;
+  bool ownForward = false;
+  DenseSet<Value> seen;
+  for (Value input : task.getInputs()) {
+    auto producer = input.getDefiningOp<TaskOp>();
+    if (!producer || !seen.insert(input).second)
+      continue;
+    uint32_t from = program.rankOf(producer, consumer.microbatch);
+    uint32_t channel = from == rank ? 0 : program.channelOf(input);
+    producers.push_back({from, channel, program.actionOf(producer, consumer.microbatch)});
+    ownForward |= producer.getComponent() == task.getComponent() &&
+                  producer.getStage() == task.getStage() && producer.getPhase() == Phase::forward;
+  }
+  // A backward comes after its forward even where it needs nothing of it.
+  if (!ownForward && task.getPhase() != Phase::forward)
+    if (TaskOp forward = program.task(task.getComponent(), Phase::forward, task.getStage()))
+      producers.push_back({rank, 0, program.actionOf(forward, consumer.microbatch)});
+}

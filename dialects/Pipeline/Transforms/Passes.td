@@ -1,0 +1,69 @@
+//===- Passes.td - Passes of the pipeline dialect --------------------------===//
+
+#ifndef BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_PASSES
+#define BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
+  let summary = "Cuts the model into encoder, LLM stages and generator";
+  let description = [{
+    Replaces the module's one public function, the model, by a `pipeline.unscheduled` program with
+    one forward task for the encoder, for each of ranks x chunks LLM stages, and for the generator.
+
+    Ops that depend on a parameter and on a graph input are the trunk; each belongs to one task.
+    Everything else (masks, rotary tables, views of weights) is cloned into the tasks that use it.
+    Components come from `component` patterns, or from dataflow; stages are balanced by cost at
+    points where few bytes are live.
+
+    Fails where the model has no loss, where a pattern matches nothing, where the encoder would
+    read from the LLM, and where there are more stages than LLM layers.
+  }];
+  let options = [
+    Option<"ranks", "ranks", "int64_t", "1", "Pipeline ranks">,
+    Option<"chunks", "chunks", "int64_t", "1", "LLM chunks a rank">,
+    ListOption<"components", "component", "std::string",
+               "ROLE=PATTERN: role encoder, llm or generator; a glob over parameter names and "
+               "module scopes">
+  ];
+  let dependentDialects = ["::bigmac::pipeline::PipelineDialect", "::mlir::func::FuncDialect"];
+}
+
+def PipelineDifferentiate : Pass<"pipeline-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Adds backward tasks to an unscheduled program";
+  let description = [{
+    For each forward task on a path from a trained parameter to the loss, differentiates its
+    function, splits the result into forward and backward, and adds the backward task; residuals
+    become values between the two. The generator becomes one forward_backward task. With
+    `split-weight-gradient` a stage's backward is cut again into the input gradient (backward) and
+    the weight gradient.
+
+    A trained parameter that the loss does not depend on becomes frozen, with a remark. Fails where
+    an op on such a path has no derivative rule.
+  }];
+  let options = [
+    Option<"splitWeightGradient", "split-weight-gradient", "bool", "false",
+           "Split LLM backwards into input and weight gradients">
+  ];
+  let dependentDialects = [
+    "::bigmac::pipeline::PipelineDialect", "::bigmac::nn::NNDialect", "::mlir::func::FuncDialect",
+    "::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect"
+  ];
+}
+
+def PipelineSchedule : Pass<"pipeline-schedule", "::mlir::ModuleOp"> {
+  let summary = "Orders the actions of every rank";
+  let description = [{
+    Turns the `pipeline.unscheduled` program into a `pipeline.scheduled` one: costs the tasks,
+    builds the schedule with lib/Planning under the program's own dependencies, and adds one
+    `pipeline.order` a rank. Fails where the schedule does not take the chunk count, or is not
+    built in this version.
+  }];
+  let options = [
+    Option<"schedule", "schedule", "std::string", "\"bigmac\"", "Name of the schedule">,
+    Option<"microbatches", "microbatches", "int64_t", "0", "Microbatches a step; 0 for ranks">
+  ];
+  let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
+}
+
+#endif // BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_PASSES

@@ -1,0 +1,346 @@
+//===- PipelineDifferentiate.cpp - Adds backward tasks ---------------------===//
+
+#include "bigmac/AutoDiff/Differentiate.h"
+#include "bigmac/AutoDiff/SplitPhases.h"
+#include "dialects/Pipeline/Transforms/Passes.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace bigmac::pipeline {
+#define GEN_PASS_DEF_PIPELINEDIFFERENTIATE
+#include "dialects/Pipeline/Transforms/Passes.h.inc"
+} // namespace bigmac::pipeline
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::pipeline;
+
+namespace {
+
+class Differentiator {
+public:
+  Differentiator(ModuleOp module, UnscheduledOp program, bool split)
+      : module(module), program(program), split(split), symbols(module) {}
+  LogicalResult run();
+
+private:
+  /// Task outputs whose cotangent reaches a trained parameter.
+  void markActive();
+  LogicalResult differentiateTask(TaskOp task);
+  /// A function with the task's body and one more argument for each cotangent.
+  struct Joint;
+  Joint buildJoint(TaskOp task);
+  /// Clones a slice into a function; adds `gradients` to accumulators. Returns the function.
+  func::FuncOp buildFunction(Joint &joint, const PhaseSlice &slice, StringRef name,
+                             ArrayRef<std::pair<Attribute, Value>> gradients,
+                             SmallVectorImpl<Value> &operands,
+                             SmallVectorImpl<Attribute> &parameters);
+
+  ModuleOp module;
+  UnscheduledOp program;
+  bool split;
+  SymbolTable symbols;
+  DenseSet<Value> active;
+  /// Cotangents of a task output that later tasks make.
+  DenseMap<Value, SmallVector<Value>> cotangents;
+  DenseSet<Value> lossTerms;
+  DenseSet<Attribute> reached;
+};
+
+struct Differentiator::Joint {
+  func::FuncOp function;
+  /// Argument of the joint function -> the program's value, or the parameter's symbol.
+  DenseMap<Value, Value> values;
+  DenseMap<Value, Attribute> parameters;
+  SmallVector<Value> results;
+  SmallVector<Seed> seeds;
+  DenseSet<Value> free;
+};
+
+} // namespace
+
+void Differentiator::markActive() {
+  for (auto task : program.getBody()->getOps<TaskOp>()) {
+    bool trained = llvm::any_of(task.getParameters().getAsRange<FlatSymbolRefAttr>(),
+                                [&](FlatSymbolRefAttr name) {
+                                  return symbols.lookup<nn::ParameterOp>(name.getValue())
+                                      .getTrained();
+                                });
+    bool fed = llvm::any_of(task.getInputs(), [&](Value v) { return active.contains(v); });
+    if (!trained && !fed)
+      continue;
+    for (Value output : task.getOutputs())
+      if (isa<FloatType>(getElementTypeOrSelf(output.getType())))
+        active.insert(output);
+  }
+}
+
+Differentiator::Joint Differentiator::buildJoint(TaskOp task) {
+  auto forward = symbols.lookup<func::FuncOp>(task.getCallee());
+  Joint joint;
+  joint.function = forward.clone();
+  Block &body = joint.function.getBody().front();
+  unsigned inputs = task.getInputs().size();
+  for (auto [i, argument] : llvm::enumerate(body.getArguments())) {
+    if (i < inputs) {
+      Value value = task.getInputs()[i];
+      joint.values[argument] = value;
+      if (value.getDefiningOp<InputOp>())
+        joint.free.insert(argument);
+    } else {
+      joint.parameters[argument] = task.getParameters()[i - inputs];
+      joint.free.insert(argument);
+    }
+  }
+  Operation *terminator = body.getTerminator();
+  joint.results.assign(terminator->operand_begin(), terminator->operand_end());
+
+  OpBuilder builder(terminator);
+  for (auto [output, result] : llvm::zip(task.getOutputs(), joint.results)) {
+    if (!active.contains(output))
+      continue;
+    Value sum;
+    for (Value cotangent : cotangents.lookup(output)) {
+      Value argument = body.addArgument(cotangent.getType(), task.getLoc());
+      joint.values[argument] = cotangent;
+      sum = sum ? Value(arith::AddFOp::create(builder, task.getLoc(), sum, argument)) : argument;
+    }
+    if (lossTerms.contains(output)) {
+      Value one = nn::createSplat(builder, task.getLoc(), result.getType(), 1.0);
+      sum = sum ? Value(arith::AddFOp::create(builder, task.getLoc(), sum, one)) : one;
+    }
+    if (sum)
+      joint.seeds.push_back({result, sum});
+  }
+  return joint;
+}
+
+func::FuncOp Differentiator::buildFunction(Joint &joint, const PhaseSlice &slice, StringRef name,
+                                           ArrayRef<std::pair<Attribute, Value>> gradients,
+                                           SmallVectorImpl<Value> &operands,
+                                           SmallVectorImpl<Attribute> &parameters) {
+  // Gradients are not returned but added to accumulators.
+  llvm::SmallPtrSet<Value, 8> hidden;
+  for (const auto &gradient : gradients)
+    hidden.insert(gradient.second);
+  SmallVector<Value> inputs, weights, outputs;
+  for (Value input : slice.inputs)
+    (joint.parameters.count(input) ? weights : inputs).push_back(input);
+  for (Value output : slice.outputs)
+    if (!hidden.contains(output))
+      outputs.push_back(output);
+
+  SmallVector<Type> arguments, results;
+  for (Value input : inputs)
+    arguments.push_back(input.getType());
+  for (Value weight : weights)
+    arguments.push_back(weight.getType());
+  for (const auto &gradient : gradients) {
+    auto type = cast<RankedTensorType>(gradient.second.getType());
+    arguments.push_back(MemRefType::get(type.getShape(), type.getElementType()));
+  }
+  for (Value output : outputs)
+    results.push_back(output.getType());
+
+  OpBuilder builder(module.getContext());
+  builder.setInsertionPoint(program);
+  Location loc = joint.function.getLoc();
+  auto function =
+      func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, results));
+  symbols.insert(function);
+  Block *body = function.addEntryBlock();
+  IRMapping mapping;
+  unsigned next = 0;
+  for (Value input : inputs)
+    mapping.map(input, body->getArgument(next++));
+  for (Value weight : weights)
+    mapping.map(weight, body->getArgument(next++));
+  builder.setInsertionPointToStart(body);
+  slice.clone(builder, mapping);
+  for (const auto &gradient : gradients) {
+    Value accumulator = body->getArgument(next++);
+    Value old = bufferization::ToTensorOp::create(builder, loc, gradient.second.getType(),
+                                                  accumulator, /*restrict=*/true,
+                                                  /*writable=*/true);
+    Value sum = arith::AddFOp::create(builder, loc, old, mapping.lookup(gradient.second));
+    bufferization::MaterializeInDestinationOp::create(builder, loc, Type(), sum, accumulator,
+                                                      /*restrict=*/true, /*writable=*/true);
+  }
+  SmallVector<Value> returned;
+  for (Value output : outputs)
+    returned.push_back(mapping.lookup(output));
+  func::ReturnOp::create(builder, loc, returned);
+
+  for (Value input : inputs)
+    operands.push_back(joint.values.lookup(input));
+  for (Value weight : weights)
+    parameters.push_back(joint.parameters.lookup(weight));
+  return function;
+}
+
+LogicalResult Differentiator::differentiateTask(TaskOp task) {
+  Joint joint = buildJoint(task);
+  llvm::scope_exit erase([&] { joint.function.erase(); });
+  bool generator = task.getComponent() == Component::generator;
+  if (joint.seeds.empty() && !generator)
+    return success();
+
+  Block &body = joint.function.getBody().front();
+  SmallVector<Value> wanted;
+  SmallVector<Attribute> trained;
+  SmallVector<Value> fed;
+  unsigned inputs = task.getInputs().size(), weights = task.getParameters().size();
+  for (unsigned i = 0; i < weights; ++i) {
+    auto name = cast<FlatSymbolRefAttr>(task.getParameters()[i]);
+    if (!symbols.lookup<nn::ParameterOp>(name.getValue()).getTrained())
+      continue;
+    wanted.push_back(body.getArgument(inputs + i));
+    trained.push_back(name);
+  }
+  for (unsigned i = 0; i < inputs; ++i)
+    if (active.contains(task.getInputs()[i])) {
+      wanted.push_back(body.getArgument(i));
+      fed.push_back(task.getInputs()[i]);
+    }
+  OpBuilder builder(body.getTerminator());
+  FailureOr<SmallVector<Value>> grads = differentiate(builder, body, joint.seeds, wanted);
+  if (failed(grads))
+    return failure();
+
+  SmallVector<std::pair<Attribute, Value>> parameterGrads;
+  SmallVector<std::pair<Value, Value>> inputGrads;
+  SmallVector<Value> inputValues, parameterValues;
+  for (auto [i, grad] : llvm::enumerate(*grads)) {
+    if (!grad)
+      continue;
+    if (i < trained.size()) {
+      parameterGrads.push_back({trained[i], grad});
+      parameterValues.push_back(grad);
+      reached.insert(trained[i]);
+    } else {
+      inputGrads.push_back({fed[i - trained.size()], grad});
+      inputValues.push_back(grad);
+    }
+  }
+  if (parameterGrads.empty() && inputGrads.empty() && !generator)
+    return success();
+  // A gradient that is both returned and accumulated (or accumulated twice) must stay visible as
+  // two values for buildFunction.
+  DenseSet<Value> distinct(inputValues.begin(), inputValues.end());
+  for (auto &[name, grad] : parameterGrads)
+    if (!distinct.insert(grad).second || !grad.getDefiningOp())
+      grad = arith::AddFOp::create(builder, task.getLoc(), grad,
+                                   nn::createSplat(builder, task.getLoc(), grad.getType(), 0.0));
+  parameterValues.clear();
+  for (auto &[name, grad] : parameterGrads)
+    parameterValues.push_back(grad);
+
+  // Phases, and which gradients each accumulates.
+  SmallVector<SmallVector<Value>> phases;
+  auto joined = [](ArrayRef<Value> a, ArrayRef<Value> b) {
+    SmallVector<Value> both(a);
+    llvm::append_range(both, b);
+    return both;
+  };
+  bool splitTask = split && task.getComponent() == Component::llm && !inputValues.empty() &&
+                   !parameterValues.empty();
+  SmallVector<Phase> kinds;
+  if (generator) {
+    // A generator's own results are its outputs; nobody reads them later.
+    phases.push_back(joined(joined(joint.results, inputValues), parameterValues));
+    kinds.push_back(Phase::forward_backward);
+  } else {
+    phases.push_back(joint.results);
+    kinds.push_back(Phase::forward);
+    if (splitTask) {
+      phases.push_back(inputValues);
+      phases.push_back(parameterValues);
+      kinds.append({Phase::backward, Phase::weight_gradient});
+    } else {
+      phases.push_back(joined(inputValues, parameterValues));
+      kinds.push_back(Phase::backward);
+    }
+  }
+  SmallVector<PhaseSlice> slices = splitPhases(body, phases, joint.free);
+
+  std::string base = StringRef(task.getCallee()).rsplit('.').first.str();
+  symbols.erase(symbols.lookup(task.getCallee()));
+  OpBuilder taskBuilder(task);
+  for (auto [phase, slice] : llvm::enumerate(slices)) {
+    bool accumulates = phase + 1 == slices.size();
+    ArrayRef<std::pair<Attribute, Value>> gradients;
+    if (accumulates)
+      gradients = parameterGrads;
+    SmallVector<Value> operands;
+    SmallVector<Attribute> parameters, accumulators;
+    func::FuncOp function =
+        buildFunction(joint, slice, (base + "." + stringifyPhase(kinds[phase])).str(), gradients,
+                      operands, parameters);
+    for (const auto &gradient : gradients)
+      accumulators.push_back(gradient.first);
+    if (phase == 1)
+      taskBuilder.setInsertionPoint(program.getBody(), program.getBody()->end());
+    auto made = TaskOp::create(taskBuilder, task.getLoc(), function.getResultTypes(),
+                               function.getSymName(), task.getComponent(),
+                               kinds[phase], task.getStage(), /*workspace=*/0, operands,
+                               taskBuilder.getArrayAttr(parameters),
+                               taskBuilder.getArrayAttr(accumulators));
+    // Later phases read this one's outputs.
+    unsigned result = 0;
+    DenseSet<Value> gradientValues(parameterValues.begin(), parameterValues.end());
+    for (Value output : slice.outputs)
+      if (!accumulates || !gradientValues.contains(output))
+        joint.values[output] = made.getOutputs()[result++];
+  }
+  for (auto [old, value] : llvm::zip(task.getOutputs(), joint.results)) {
+    Value replacement = joint.values.lookup(value);
+    old.replaceAllUsesWith(replacement);
+    if (active.contains(old))
+      active.insert(replacement);
+  }
+  for (auto [input, grad] : inputGrads)
+    cotangents[input].push_back(joint.values.lookup(grad));
+  // Cotangents of this task's inputs are keyed by values that stay.
+  task.erase();
+  return success();
+}
+
+LogicalResult Differentiator::run() {
+  markActive();
+  for (auto output : program.getBody()->getOps<OutputOp>())
+    if (output.getLoss())
+      lossTerms.insert(output.getValue());
+
+  SmallVector<TaskOp> tasks(program.getBody()->getOps<TaskOp>());
+  for (TaskOp task : tasks)
+    if (task.getPhase() != Phase::forward)
+      return task.emitError("the program has backward tasks already");
+  for (TaskOp task : llvm::reverse(tasks))
+    if (failed(differentiateTask(task)))
+      return failure();
+  for (auto parameter : module.getOps<nn::ParameterOp>())
+    if (parameter.getTrained() && !reached.contains(FlatSymbolRefAttr::get(parameter))) {
+      parameter.emitRemark("parameter '")
+          << parameter.getSymName() << "' does not influence the loss and is frozen";
+      parameter.setTrained(false);
+    }
+  return success();
+}
+
+namespace {
+struct PipelineDifferentiatePass
+    : public pipeline::impl::PipelineDifferentiateBase<PipelineDifferentiatePass> {
+  using Base::Base;
+  void runOnOperation() override {
+    SmallVector<UnscheduledOp> programs(getOperation().getOps<UnscheduledOp>());
+    if (programs.size() != 1) {
+      getOperation().emitError("expected one pipeline.unscheduled program, found ")
+          << programs.size();
+      return signalPassFailure();
+    }
+    if (failed(Differentiator(getOperation(), programs.front(), splitWeightGradient).run()))
+      signalPassFailure();
+  }
+};
+} // namespace

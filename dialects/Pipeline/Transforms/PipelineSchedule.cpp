@@ -1,0 +1,67 @@
+//===- PipelineSchedule.cpp - Orders the actions of every rank -------------===//
+
+#include "OpCost.h"
+#include "bigmac/Planning/ScheduleBuilder.h"
+#include "dialects/Pipeline/IR/Program.h"
+#include "dialects/Pipeline/Transforms/Passes.h"
+#include "dialects/Pipeline/Transforms/TaskCosts.h"
+
+namespace bigmac::pipeline {
+#define GEN_PASS_DEF_PIPELINESCHEDULE
+#include "dialects/Pipeline/Transforms/Passes.h.inc"
+} // namespace bigmac::pipeline
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::pipeline;
+
+namespace {
+struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<PipelineSchedulePass> {
+  using Base::Base;
+  void runOnOperation() override {
+    SmallVector<UnscheduledOp> programs(getOperation().getOps<UnscheduledOp>());
+    if (programs.size() != 1) {
+      getOperation().emitError("expected one pipeline.unscheduled program, found ")
+          << programs.size();
+      return signalPassFailure();
+    }
+    if (failed(scheduleProgram(programs.front())))
+      signalPassFailure();
+  }
+
+  LogicalResult scheduleProgram(UnscheduledOp unscheduled) {
+    int64_t count = microbatches == 0 ? unscheduled.getRanks() : microbatches;
+    if (count < 1 || count > INT32_MAX)
+      return unscheduled.emitError("expected at least one microbatch, found ") << count;
+    auto kind = planning::parseScheduleKind(schedule.getValue());
+    if (!kind)
+      return unscheduled.emitError(kind.message());
+    FailureOr<Program> program = Program::read(*unscheduled.getBody(), unscheduled.getRanks(),
+                                               unscheduled.getChunks());
+    if (failed(program))
+      return failure();
+    ProgramDependencies dependencies(*program);
+    planning::Problem problem;
+    problem.ranks = unscheduled.getRanks();
+    problem.chunks = unscheduled.getChunks();
+    problem.microbatches = count;
+    problem.costs = taskCosts(*program, getOperation());
+    problem.dependencies = &dependencies;
+    auto built = planning::buildSchedule(*kind, problem);
+    if (!built)
+      return unscheduled.emitError("cannot build the schedule: ") << built.message();
+
+    OpBuilder builder(unscheduled);
+    auto scheduled = ScheduledOp::create(
+        builder, unscheduled.getLoc(), unscheduled.getSymName(), unscheduled.getRanks(),
+        unscheduled.getChunks(), unscheduled.getSamples(), schedule.getValue(), count,
+        built->window, built->warmupExtra);
+    scheduled.getBodyRegion().takeBody(unscheduled.getBodyRegion());
+    builder.setInsertionPointToEnd(scheduled.getBody());
+    for (auto [rank, order] : llvm::enumerate(built->orders))
+      OrderOp::create(builder, unscheduled.getLoc(), rank, packActions(order));
+    unscheduled.erase();
+    return success();
+  }
+};
+} // namespace

@@ -1,0 +1,81 @@
+//===- StageCuts.cpp - Where the LLM is cut into stages --------------------===//
+
+#include "StageCuts.h"
+
+#include "OpCost.h"
+#include "bigmac/Planning/Partition.h"
+#include "dialects/NN/IR/NN.h"
+
+#include <limits>
+#include <set>
+
+using namespace mlir;
+using namespace bigmac;
+
+static double bytesOf(Value value) {
+  auto type = cast<ShapedType>(value.getType());
+  return static_cast<double>(type.getNumElements()) * ((type.getElementTypeBitWidth() + 7) / 8);
+}
+
+/// live[i]: bytes of values of ops 0..i that ops i+1.. use.
+static std::vector<double> liveBytes(ArrayRef<Operation *> ops) {
+  DenseMap<Operation *, size_t> position;
+  for (auto [i, op] : llvm::enumerate(ops))
+    position[op] = i;
+  std::vector<double> delta(ops.size() + 1, 0.0);
+  for (auto [i, op] : llvm::enumerate(ops))
+    for (Value result : op->getResults()) {
+      size_t last = i;
+      for (Operation *user : result.getUsers())
+        if (auto it = position.find(user); it != position.end())
+          last = std::max(last, it->second);
+      if (last > i) {
+        delta[i] += bytesOf(result);
+        delta[last] -= bytesOf(result);
+      }
+    }
+  std::vector<double> live;
+  double sum = 0;
+  for (size_t i = 0; i + 1 < ops.size(); ++i)
+    live.push_back(sum += delta[i]);
+  return live;
+}
+
+FailureOr<SmallVector<int64_t>> pipeline::cutStages(func::FuncOp model, ArrayRef<Operation *> ops,
+                                                    int64_t stages) {
+  SmallVector<int64_t> result(ops.size(), 0);
+  if (stages == 1)
+    return result;
+  int64_t layers = llvm::count_if(ops, [](Operation *op) { return isa<nn::AttentionOp>(op); });
+  if (layers && stages > layers)
+    return model.emitError("cannot cut the LLM into ")
+           << stages << " stages (ranks x chunks): it has " << layers
+           << " layers; use fewer ranks or chunks";
+  std::vector<double> costs;
+  for (Operation *op : ops)
+    costs.push_back(secondsOf(op));
+  std::vector<double> live = liveBytes(ops);
+
+  auto partition = [&](double limit) {
+    std::vector<double> cuts(live);
+    for (double &cut : cuts)
+      if (cut > limit)
+        cut = std::numeric_limits<double>::infinity();
+    return planning::partitionBalanced(costs, cuts, stages);
+  };
+  auto best = partition(std::numeric_limits<double>::max());
+  if (!best)
+    return model.emitError("cannot cut the LLM into ") << stages << " stages: " << best.message();
+  double ideal = best->maxCost;
+  for (double limit : std::set<double>(live.begin(), live.end())) {
+    auto candidate = partition(limit);
+    if (!candidate || candidate->maxCost > 1.25 * ideal)
+      continue;
+    best = std::move(candidate);
+    break;
+  }
+  for (int64_t stage = 0; stage < stages; ++stage)
+    for (uint32_t i = best->boundaries[stage]; i < best->boundaries[stage + 1]; ++i)
+      result[i] = stage;
+  return result;
+}

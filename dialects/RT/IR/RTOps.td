@@ -1,0 +1,132 @@
+//===- RTOps.td - Ops of the rt dialect ------------------------------------===//
+
+#ifndef BIGMAC_DIALECTS_RT_RTOPS
+#define BIGMAC_DIALECTS_RT_RTOPS
+
+include "dialects/Pipeline/IR/PipelineDialect.td"
+include "dialects/RT/IR/RTDialect.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+class RT_Op<string mnemonic, list<Trait> traits = []> : Op<RT_Dialect, mnemonic, traits>;
+
+class RT_ProgramItem<string mnemonic, list<Trait> traits = []>
+    : RT_Op<mnemonic, !listconcat([HasParent<"ProgramOp">], traits)>;
+
+class RT_Instruction<string mnemonic, list<Trait> traits = []>
+    : RT_Op<mnemonic, !listconcat([HasParent<"RankOp">], traits)>;
+
+def RT_ProgramOp : RT_Op<"program", [Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
+  let summary = "A training step of ranks x replicas processes";
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$ranks, I64Attr:$chunks,
+                       I64Attr:$replicas, I64Attr:$microbatches, I64Attr:$samples);
+  let regions = (region SizedRegion<1>:$bodyRegion);
+  let assemblyFormat = [{
+    $sym_name `ranks` $ranks `chunks` $chunks `replicas` $replicas `microbatches` $microbatches
+    `samples` $samples attr-dict-with-keyword $bodyRegion
+  }];
+}
+
+def RT_InputOp : RT_ProgramItem<"input"> {
+  let summary = "A graph input: name and the type of one microbatch";
+  let arguments = (ins StrAttr:$name, TypeAttr:$type);
+  let assemblyFormat = "$name `:` $type attr-dict";
+}
+
+def RT_ScalarOp : RT_ProgramItem<"scalar"> {
+  let summary = "A scalar output of the graph";
+  let arguments = (ins StrAttr:$name, UnitAttr:$loss);
+  let assemblyFormat = "(`loss` $loss^)? $name attr-dict";
+}
+
+def RT_ClassOp : RT_ProgramItem<"class"> {
+  let summary = "Parameters that the same ranks hold, contiguous on each of them";
+  let description = [{
+    `bytes` of parameters (a trained class is padded so that it cuts evenly into shards) and of
+    gradients; member i is rank `members[i]` with the region at `params[i]`, its gradients at
+    `grads[i]`, its optimizer shard's moments at `first[i]` and `second[i]`.
+  }];
+  let arguments = (ins I64Attr:$id, UnitAttr:$trained, I64Attr:$bytes,
+                       DenseI64ArrayAttr:$members, DenseI64ArrayAttr:$params,
+                       DenseI64ArrayAttr:$grads, DenseI64ArrayAttr:$first,
+                       DenseI64ArrayAttr:$second);
+  let assemblyFormat = [{
+    $id (`trained` $trained^)? `bytes` $bytes `members` $members `params` $params `grads` $grads
+    `first` $first `second` $second attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def RT_ParameterOp : RT_ProgramItem<"parameter"> {
+  let summary = "A parameter's class and byte position in it";
+  let arguments = (ins FlatSymbolRefAttr:$parameter, I64Attr:$class_id, I64Attr:$position);
+  let assemblyFormat = "$parameter `class` $class_id `position` $position attr-dict";
+}
+
+def RT_TaskOp : RT_ProgramItem<"task"> {
+  let summary = "A compiled function and the bytes of each of its buffers";
+  let arguments = (ins FlatSymbolRefAttr:$callee, Pipeline_ComponentAttr:$component,
+                       Pipeline_PhaseAttr:$phase, I64Attr:$stage, DenseI64ArrayAttr:$bytes);
+  let assemblyFormat = "$callee $component $phase `stage` $stage `bytes` $bytes attr-dict";
+}
+
+def RT_RankOp : RT_ProgramItem<"rank", [NoTerminator, SingleBlock]> {
+  let summary = "One rank's arena and instructions";
+  let description = [{
+    `memory` is the peak bytes of each memory class, in the order of the plan image's bm_memory.
+    The scratch region is free after the last instruction.
+  }];
+  let arguments = (ins I64Attr:$rank, I64Attr:$arena, I64Attr:$scratch_offset,
+                       I64Attr:$scratch_bytes, DenseI64ArrayAttr:$memory);
+  let regions = (region SizedRegion<1>:$bodyRegion);
+  let assemblyFormat = [{
+    $rank `arena` $arena `scratch` $scratch_offset `,` $scratch_bytes `memory` $memory
+    attr-dict-with-keyword $bodyRegion
+  }];
+}
+
+def RT_LoadOp : RT_Instruction<"load"> {
+  let summary = "Copies a microbatch of a graph input into the arena";
+  let arguments = (ins StrAttr:$name, I64Attr:$microbatch, I64Attr:$offset);
+  let assemblyFormat = "$name `microbatch` $microbatch `at` $offset attr-dict";
+}
+def RT_RunOp : RT_Instruction<"run"> {
+  let summary = "Calls a task with buffers at the given offsets";
+  let arguments = (ins FlatSymbolRefAttr:$callee, I64Attr:$microbatch,
+                       DenseI64ArrayAttr:$offsets);
+  let assemblyFormat = "$callee `microbatch` $microbatch `at` $offsets attr-dict";
+}
+def RT_SendOp : RT_Instruction<"send"> {
+  let summary = "Starts sending bytes to a rank; done at the wait on the slot";
+  let arguments = (ins I64Attr:$peer, I64Attr:$channel, I64Attr:$microbatch, I64Attr:$offset,
+                       I64Attr:$bytes, I64Attr:$slot);
+  let assemblyFormat = [{
+    `to` $peer `channel` $channel `microbatch` $microbatch `at` $offset `bytes` $bytes
+    `slot` $slot attr-dict
+  }];
+}
+def RT_RecvOp : RT_Instruction<"recv"> {
+  let summary = "Starts receiving bytes from a rank; done at the wait on the slot";
+  let arguments = (ins I64Attr:$peer, I64Attr:$channel, I64Attr:$microbatch, I64Attr:$offset,
+                       I64Attr:$bytes, I64Attr:$slot);
+  let assemblyFormat = [{
+    `from` $peer `channel` $channel `microbatch` $microbatch `at` $offset `bytes` $bytes
+    `slot` $slot attr-dict
+  }];
+}
+def RT_WaitOp : RT_Instruction<"wait"> {
+  let summary = "Waits for a slot's transfer, on behalf of a task's action";
+  let arguments = (ins I64Attr:$slot, FlatSymbolRefAttr:$callee, I64Attr:$microbatch);
+  let assemblyFormat = "$slot `for` $callee `microbatch` $microbatch attr-dict";
+}
+def RT_ZeroOp : RT_Instruction<"zero"> {
+  let summary = "Sets bytes to zero";
+  let arguments = (ins I64Attr:$offset, I64Attr:$bytes);
+  let assemblyFormat = "`at` $offset `bytes` $bytes attr-dict";
+}
+def RT_RecordOp : RT_Instruction<"record"> {
+  let summary = "Adds the fp32 at an offset to a scalar output of a microbatch";
+  let arguments = (ins StrAttr:$name, I64Attr:$microbatch, I64Attr:$offset);
+  let assemblyFormat = "$name `microbatch` $microbatch `at` $offset attr-dict";
+}
+
+#endif // BIGMAC_DIALECTS_RT_RTOPS

@@ -1,0 +1,72 @@
+//===- Compile.h - The levels of compilation --------------------*- C++ -*-===//
+//
+// import -> training -> pipeline -> scheduled -> rt -> llvm, exe (docs/Architecture.md). A module
+// is at the level that its contents say; compiling lowers it from there, so what one level prints
+// can be fed back in.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef BIGMAC_PIPELINES_COMPILE_H
+#define BIGMAC_PIPELINES_COMPILE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bigmac {
+
+enum class Level { Import, Training, Pipeline, Scheduled, RT, LLVM, Executable };
+
+/// "import", "training", "pipeline", "scheduled", "rt", "llvm", "exe".
+std::optional<Level> parseLevel(llvm::StringRef name);
+llvm::StringRef levelName(Level level);
+
+/// The level that a module's contents are of.
+Level levelOf(mlir::ModuleOp module);
+
+struct CompileOptions {
+  int64_t ranks = 1, chunks = 1, replicas = 1;
+  /// 0: as many as ranks.
+  int64_t microbatches = 0;
+  std::string schedule = "bigmac";
+  /// ROLE=GLOB, see pipeline-partition.
+  std::vector<std::string> components;
+  /// Bytes a rank may use; 0: no limit.
+  int64_t memoryLimit = 0;
+  /// As clang's -march.
+  std::string cpu = "native";
+  /// Folder of compiled task objects by content; empty: none is kept.
+  std::string cacheFolder;
+  /// The model's name, for reports.
+  std::string modelName;
+  /// The command line, for reports.
+  std::string commandLine;
+  /// JSON report; empty: none, "-": standard output.
+  std::string report;
+  /// Prints each phase's seconds to standard error.
+  bool timing = false;
+};
+
+/// Passes that lower a module from one level to a later one, up to `rt` exclusive.
+void buildTrainingPipeline(mlir::OpPassManager &passes);
+void buildPartitionPipeline(mlir::OpPassManager &passes, const CompileOptions &options);
+void buildSchedulePipeline(mlir::OpPassManager &passes, const CompileOptions &options);
+
+/// Lowers `module` to `target`, which is not LLVM or Executable; errors are diagnostics.
+mlir::LogicalResult lowerTo(mlir::ModuleOp module, Level target, const CompileOptions &options);
+
+/// Prints the LLVM IR of the module's task functions.
+mlir::LogicalResult printLLVM(mlir::ModuleOp module, const CompileOptions &options,
+                              llvm::raw_ostream &os);
+
+/// Compiles and links the training executable `output`, and writes `output`.safetensors with the
+/// initial weights beside it.
+mlir::LogicalResult compileExecutable(mlir::ModuleOp module, const CompileOptions &options,
+                                      llvm::StringRef output);
+
+} // namespace bigmac
+
+#endif // BIGMAC_PIPELINES_COMPILE_H

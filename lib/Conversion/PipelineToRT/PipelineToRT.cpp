@@ -1,0 +1,266 @@
+//===- PipelineToRT.cpp - Place every buffer, write instructions -----------===//
+
+#include "ParameterClasses.h"
+#include "RankProgram.h"
+#include "bigmac/Conversion/Passes.h"
+#include "dialects/Pipeline/Transforms/TaskCosts.h"
+#include "dialects/RT/IR/RT.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace bigmac {
+#define GEN_PASS_DEF_CONVERTPIPELINETORT
+#include "bigmac/Conversion/Passes.h.inc"
+} // namespace bigmac
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::pipeline;
+
+static uint64_t bytesOf(Type type) {
+  auto shaped = cast<ShapedType>(type);
+  return shaped.getNumElements() * ((shaped.getElementTypeBitWidth() + 7) / 8);
+}
+
+namespace {
+
+class Converter {
+public:
+  Converter(ModuleOp module, ScheduledOp scheduled, int64_t replicas, uint64_t memoryLimit)
+      : module(module), scheduled(scheduled), replicas(replicas), memoryLimit(memoryLimit) {}
+  LogicalResult run();
+
+private:
+  void writeDeclarations(OpBuilder &builder);
+  LogicalResult writeRank(OpBuilder &builder, uint32_t rank, const RankProgram &own);
+  void writeInstructions(OpBuilder &builder, uint32_t rank, const RankProgram &own,
+                         ArrayRef<uint64_t> offsets);
+
+  ModuleOp module;
+  ScheduledOp scheduled;
+  int64_t replicas;
+  uint64_t memoryLimit;
+  std::optional<Program> program;
+  planning::Schedule schedule;
+  ParameterLayout layout;
+  /// By value: the outputs that it is a term of.
+  DenseMap<Value, SmallVector<StringAttr, 1>> records;
+};
+
+} // namespace
+
+void Converter::writeDeclarations(OpBuilder &builder) {
+  Location loc = scheduled.getLoc();
+  for (auto input : scheduled.getBody()->getOps<InputOp>())
+    rt::InputOp::create(builder, input.getLoc(), input.getName(), input.getType());
+  llvm::MapVector<StringAttr, bool> scalars;
+  for (auto output : scheduled.getBody()->getOps<OutputOp>()) {
+    scalars[output.getNameAttr()] |= output.getLoss();
+    SmallVector<StringAttr, 1> &names = records[output.getValue()];
+    names.push_back(output.getNameAttr());
+  }
+  for (auto [name, loss] : scalars)
+    rt::ScalarOp::create(builder, loc, name.getValue(), loss);
+  for (auto [id, cls] : llvm::enumerate(layout.classes))
+    rt::ClassOp::create(builder, loc, id, cls.trained, cls.bytes, cls.members, cls.params,
+                        cls.grads, cls.first, cls.second);
+  for (nn::ParameterOp parameter : layout.parameters) {
+    ParameterLayout::Place place = layout.places.lookup(parameter.getSymName());
+    rt::ParameterOp::create(builder, parameter.getLoc(), parameter.getSymName(),
+                            place.classIndex, place.position);
+  }
+  SymbolTable symbols(module);
+  for (TaskOp task : program->tasks()) {
+    SmallVector<int64_t> bytes;
+    auto function = symbols.lookup<func::FuncOp>(task.getCallee());
+    for (Type type : function.getArgumentTypes())
+      bytes.push_back(bytesOf(type));
+    for (Type type : function.getResultTypes())
+      bytes.push_back(bytesOf(type));
+    bytes.push_back(task.getWorkspace());
+    rt::TaskOp::create(builder, task.getLoc(), task.getCallee(), task.getComponent(),
+                       task.getPhase(), task.getStage(), bytes);
+  }
+}
+
+void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankProgram &own,
+                                  ArrayRef<uint64_t> offsets) {
+  Location loc = scheduled.getLoc();
+  ArrayRef<planning::Action> order = schedule.orders[rank];
+  for (const ParameterClass &cls : layout.classes) {
+    auto member = llvm::find(cls.members, static_cast<int64_t>(rank));
+    if (cls.trained && member != cls.members.end())
+      rt::ZeroOp::create(builder, loc, cls.grads[member - cls.members.begin()], cls.bytes);
+  }
+  // Slots are reused as soon as they are waited for.
+  SmallVector<int64_t> freeSlots;
+  int64_t slots = 0;
+  auto takeSlot = [&] { return freeSlots.empty() ? slots++ : freeSlots.pop_back_val(); };
+  std::vector<int64_t> receiveSlot(own.receives.size()), sendSlot(own.sends.size());
+  auto finishSends = [&](size_t position) {
+    for (unsigned i : own.finish[position]) {
+      const Message &m = own.sends[i];
+      rt::WaitOp::create(builder, loc, sendSlot[i],
+                         m.value.getDefiningOp<TaskOp>().getCallee(), m.microbatch);
+      freeSlots.push_back(sendSlot[i]);
+    }
+  };
+  for (auto [position, action] : llvm::enumerate(order)) {
+    TaskOp task = program->taskOf(rank, action);
+    finishSends(position);
+    for (unsigned i : own.post[position]) {
+      const Message &m = own.receives[i];
+      receiveSlot[i] = takeSlot();
+      rt::RecvOp::create(builder, loc, m.peer, program->channelOf(m.value), m.microbatch,
+                         offsets[m.buffer], bytesOf(m.value.getType()), receiveSlot[i]);
+    }
+    for (unsigned i : own.loads[position])
+      rt::LoadOp::create(builder, loc,
+                         task.getInputs()[i].getDefiningOp<InputOp>().getName(),
+                         action.microbatch, offsets[own.operands[position][i]]);
+    for (unsigned i : own.await[position]) {
+      rt::WaitOp::create(builder, loc, receiveSlot[i], task.getCallee(), action.microbatch);
+      freeSlots.push_back(receiveSlot[i]);
+    }
+    SmallVector<int64_t> arguments;
+    auto append = [&](unsigned buffer) {
+      arguments.push_back(buffer == RankProgram::kNoBuffer ? 0 : offsets[buffer]);
+    };
+    ArrayRef<unsigned> operands(own.operands[position]);
+    size_t inputs = task.getInputs().size();
+    llvm::for_each(operands.take_front(inputs), append);
+    for (auto name : task.getParameters().getAsRange<FlatSymbolRefAttr>())
+      arguments.push_back(layout.valueOffset(name.getValue(), rank));
+    for (auto name : task.getGradients().getAsRange<FlatSymbolRefAttr>())
+      arguments.push_back(layout.gradientOffset(name.getValue(), rank));
+    llvm::for_each(operands.drop_front(inputs), append);
+    rt::RunOp::create(builder, task.getLoc(), task.getCallee(), action.microbatch, arguments);
+    for (auto [i, output] : llvm::enumerate(task.getOutputs()))
+      for (StringAttr name : records.lookup(output))
+        rt::RecordOp::create(builder, loc, name.getValue(), action.microbatch,
+                             offsets[operands[inputs + i]]);
+    for (unsigned i : own.start[position]) {
+      const Message &m = own.sends[i];
+      sendSlot[i] = takeSlot();
+      rt::SendOp::create(builder, loc, m.peer, program->channelOf(m.value), m.microbatch,
+                         offsets[m.buffer], bytesOf(m.value.getType()), sendSlot[i]);
+    }
+  }
+  finishSends(order.size());
+}
+
+LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const RankProgram &own) {
+  std::vector<planning::Buffer> buffers;
+  for (const RankBuffer &buffer : own.buffers)
+    buffers.push_back(buffer.life);
+  auto placement = planning::placeBuffers(buffers);
+  if (!placement)
+    return scheduled.emitError("cannot place the buffers of rank ")
+           << rank << ": " << placement.message();
+  if (auto proof = planning::verifyPlacement(buffers, placement->offsets); !proof)
+    return scheduled.emitError("the memory plan of rank ")
+           << rank << " is wrong: " << proof.message();
+
+  uint64_t base = layout.end[rank];
+  uint64_t shards = 1;
+  for (const ParameterClass &cls : layout.classes)
+    if (cls.trained && llvm::is_contained(cls.members, static_cast<int64_t>(rank)))
+      shards = std::max<uint64_t>(shards, cls.members.size() * replicas);
+  uint64_t scratch = llvm::alignTo(placement->peak, BM_REGION_ALIGN);
+  scratch = std::max<uint64_t>(scratch, (shards - 1) * BM_SCRATCH_MIN);
+  uint64_t arena = base + scratch;
+
+  SmallVector<int64_t> memory(BM_MEM_COUNT, 0);
+  for (const ParameterClass &cls : layout.classes) {
+    if (!llvm::is_contained(cls.members, static_cast<int64_t>(rank)))
+      continue;
+    memory[BM_MEM_PARAMETERS] += cls.bytes;
+    if (!cls.trained)
+      continue;
+    memory[BM_MEM_GRADIENTS] += cls.bytes;
+    memory[BM_MEM_OPTIMIZER] += 2 * cls.shardBytes;
+  }
+  for (bm_memory kind : {BM_MEM_LLM, BM_MEM_ENCODER, BM_MEM_GENERATOR, BM_MEM_TRANSFERS,
+                         BM_MEM_WORKSPACE, BM_MEM_INPUTS}) {
+    std::vector<planning::Buffer> ofKind;
+    for (const RankBuffer &buffer : own.buffers)
+      if (buffer.memory == kind)
+        ofKind.push_back(buffer.life);
+    memory[kind] = planning::maxLiveBytes(ofKind);
+  }
+  if (memoryLimit && arena > memoryLimit) {
+    auto diagnostic = scheduled.emitError("rank ")
+                      << rank << " needs " << arena << " bytes, " << arena - memoryLimit
+                      << " more than --memory-limit allows";
+    diagnostic.attachNote() << "parameters " << memory[BM_MEM_PARAMETERS] << ", gradients "
+                            << memory[BM_MEM_GRADIENTS] << ", optimizer "
+                            << memory[BM_MEM_OPTIMIZER] << ", activations and transfers at most "
+                            << placement->peak;
+    return diagnostic;
+  }
+
+  SmallVector<uint64_t> offsets;
+  for (uint64_t offset : placement->offsets)
+    offsets.push_back(base + offset);
+  auto op = rt::RankOp::create(builder, scheduled.getLoc(), rank, arena, base, scratch, memory);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.createBlock(&op.getBodyRegion());
+  writeInstructions(builder, rank, own, offsets);
+  return success();
+}
+
+LogicalResult Converter::run() {
+  if (replicas < 1)
+    return scheduled.emitError("expected at least one data-parallel replica, found ") << replicas;
+  FailureOr<Program> read =
+      Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
+  if (failed(read))
+    return failure();
+  program = std::move(*read);
+  schedule.ranks = scheduled.getRanks();
+  schedule.chunks = scheduled.getChunks();
+  schedule.microbatches = scheduled.getMicrobatches();
+  schedule.window = scheduled.getWindow();
+  schedule.warmupExtra = scheduled.getWarmupExtra();
+  planning::Workload workload = program->workload(schedule.microbatches);
+  schedule.splitBackward = llvm::is_contained(workload.stageWeightGradient, true);
+  schedule.orders.resize(schedule.ranks);
+  for (auto order : scheduled.getBody()->getOps<OrderOp>())
+    schedule.orders[order.getRank()] = unpackActions(order.getActions(), schedule.ranks);
+
+  auto timing = planning::execute(schedule, ProgramDependencies(*program),
+                                  taskCosts(*program, module));
+  if (!timing)
+    return scheduled.emitError("cannot execute the schedule: ") << timing.message();
+  FailureOr<std::vector<RankProgram>> ranks = buildRankPrograms(*program, schedule, *timing);
+  if (failed(ranks))
+    return failure();
+  layout = layoutParameters(*program, module, replicas);
+
+  OpBuilder builder(scheduled);
+  auto result = rt::ProgramOp::create(builder, scheduled.getLoc(), scheduled.getSymName(),
+                                      scheduled.getRanks(), scheduled.getChunks(), replicas,
+                                      scheduled.getMicrobatches(), scheduled.getSamples());
+  builder.createBlock(&result.getBodyRegion());
+  writeDeclarations(builder);
+  for (auto [rank, own] : llvm::enumerate(*ranks))
+    if (failed(writeRank(builder, rank, own)))
+      return failure();
+  scheduled.erase();
+  return success();
+}
+
+namespace {
+struct ConvertPipelineToRTPass : public bigmac::impl::ConvertPipelineToRTBase<ConvertPipelineToRTPass> {
+  using Base::Base;
+  void runOnOperation() override {
+    SmallVector<ScheduledOp> programs(getOperation().getOps<ScheduledOp>());
+    if (programs.size() != 1) {
+      getOperation().emitError("expected one pipeline.scheduled program, found ")
+          << programs.size();
+      return signalPassFailure();
+    }
+    if (failed(Converter(getOperation(), programs.front(), replicas, memoryLimit).run()))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,198 @@
+//===- Compile.cpp - From a module to a training executable ----------------===//
+
+#include "bigmac/Pipelines/Compile.h"
+
+#include "Report.h"
+#include "TaskObjects.h"
+#include "bigmac/Conversion/Passes.h"
+#include "bigmac/Target/Executable.h"
+#include "dialects/NN/IR/NN.h"
+#include "dialects/Pipeline/IR/Pipeline.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace bigmac;
+
+namespace {
+
+/// Says how long a phase took when it ends.
+class PhaseTimer {
+public:
+  PhaseTimer(const CompileOptions &options, StringRef name) : options(options), name(name) {}
+  ~PhaseTimer() {
+    if (options.timing)
+      llvm::errs() << llvm::format(
+          "%8.3f s  %s\n",
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          name.str().c_str());
+  }
+
+private:
+  const CompileOptions &options;
+  StringRef name;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+
+/// A folder that goes away with everything in it.
+class TemporaryFolder {
+public:
+  TemporaryFolder() { code = llvm::sys::fs::createUniqueDirectory("bigmac", path); }
+  ~TemporaryFolder() {
+    if (!code)
+      llvm::sys::fs::remove_directories(path);
+  }
+  std::error_code error() const { return code; }
+  std::string file(StringRef name) const {
+    SmallString<256> result(path);
+    llvm::sys::path::append(result, name);
+    return std::string(result);
+  }
+
+private:
+  SmallString<256> path;
+  std::error_code code;
+};
+
+} // namespace
+
+static LogicalResult runPasses(ModuleOp module, StringRef name, const CompileOptions &options,
+                               llvm::function_ref<void(OpPassManager &)> build) {
+  PhaseTimer timer(options, name);
+  PassManager passes(module.getContext());
+  if (failed(applyPassManagerCLOptions(passes)))
+    return failure();
+  build(passes);
+  return passes.run(module);
+}
+
+/// Tells the program's tasks what their compiled functions need.
+static void setWorkspaces(ModuleOp module, ArrayRef<TaskInfo> infos) {
+  llvm::StringMap<uint64_t> bytes;
+  for (const TaskInfo &info : infos)
+    bytes[info.name] = info.workspaceBytes;
+  module.walk([&](pipeline::TaskOp task) { task.setWorkspace(bytes.lookup(task.getCallee())); });
+}
+
+static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
+  llvm::json::Object report;
+  if (!options.report.empty()) {
+    FailureOr<llvm::json::Object> schedule = scheduleReport(module);
+    if (failed(schedule))
+      return failure();
+    report = std::move(*schedule);
+  }
+  if (failed(runPasses(module, "memory plan and instructions", options,
+                       [&](OpPassManager &passes) {
+                         ConvertPipelineToRTOptions convert;
+                         convert.replicas = options.replicas;
+                         convert.memoryLimit = options.memoryLimit;
+                         passes.addPass(createConvertPipelineToRT(convert));
+                       })))
+    return failure();
+  if (options.report.empty())
+    return success();
+  report["ranks"] = memoryReport(module);
+  return writeReport(module.getLoc(), std::move(report), options.report);
+}
+
+LogicalResult bigmac::lowerTo(ModuleOp module, Level target, const CompileOptions &options) {
+  Level level = levelOf(module);
+  if (level > target)
+    return module.emitError("the input is at level ")
+           << levelName(level) << ", later than " << levelName(target);
+  if (level < Level::Training && target >= Level::Training &&
+      failed(runPasses(module, "training level", options, buildTrainingPipeline)))
+    return failure();
+  if (level < Level::Pipeline && target >= Level::Pipeline &&
+      failed(runPasses(module, "partition and derivatives", options, [&](OpPassManager &passes) {
+        buildPartitionPipeline(passes, options);
+      })))
+    return failure();
+  if (level < Level::Scheduled && target >= Level::Scheduled &&
+      failed(runPasses(module, "schedule", options, [&](OpPassManager &passes) {
+        buildSchedulePipeline(passes, options);
+      })))
+    return failure();
+  if (level < Level::RT && target >= Level::RT) {
+    SmallVector<TaskInfo> infos;
+    OwningOpRef<ModuleOp> tasks = taskFunctions(module);
+    if (failed(lowerForCPU(*tasks, infos)))
+      return failure();
+    setWorkspaces(module, infos);
+    return lowerToRT(module, options);
+  }
+  return success();
+}
+
+LogicalResult bigmac::printLLVM(ModuleOp module, const CompileOptions &options,
+                                llvm::raw_ostream &os) {
+  if (levelOf(module) < Level::Pipeline && failed(lowerTo(module, Level::Pipeline, options)))
+    return failure();
+  SmallVector<TaskInfo> infos;
+  OwningOpRef<ModuleOp> tasks = taskFunctions(module);
+  if (failed(lowerForCPU(*tasks, infos)))
+    return failure();
+  CPUOptions cpu;
+  cpu.cpu = options.cpu;
+  return printLLVMForCPU(*tasks, cpu, os);
+}
+
+/// Workspaces in an rt program that was fed back in must be those of the functions beside it.
+static LogicalResult checkWorkspaces(ModuleOp module, ArrayRef<TaskInfo> infos) {
+  llvm::StringMap<uint64_t> bytes;
+  for (const TaskInfo &info : infos)
+    bytes[info.name] = info.workspaceBytes;
+  for (auto program : module.getOps<rt::ProgramOp>())
+    for (auto task : program.getBody()->getOps<rt::TaskOp>())
+      if (task.getBytes().empty() ||
+          static_cast<uint64_t>(task.getBytes().back()) < bytes.lookup(task.getCallee()))
+        return task.emitError("plans less workspace than the ")
+               << bytes.lookup(task.getCallee()) << " bytes that its function needs; compile from "
+               << "an earlier level";
+  return success();
+}
+
+LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &options,
+                                        StringRef output) {
+  if (levelOf(module) < Level::Scheduled && failed(lowerTo(module, Level::Scheduled, options)))
+    return failure();
+  TemporaryFolder folder;
+  if (folder.error())
+    return module.emitError("cannot make a temporary folder: ") << folder.error().message();
+  SmallVector<TaskInfo> infos;
+  std::string taskObject = folder.file("tasks.o"), planObject = folder.file("plan.o");
+  {
+    PhaseTimer timer(options, "code");
+    if (failed(compileTasks(module, options, taskObject, infos)))
+      return failure();
+  }
+  if (levelOf(module) < Level::RT) {
+    setWorkspaces(module, infos);
+    if (failed(lowerToRT(module, options)))
+      return failure();
+  } else if (failed(checkWorkspaces(module, infos))) {
+    return failure();
+  }
+
+  PhaseTimer timer(options, "weights and link");
+  std::string weightsPath = (output + ".safetensors").str();
+  FailureOr<WeightsFile> weights = writeWeights(module, weightsPath);
+  if (failed(weights))
+    return failure();
+  PlanOptions plan;
+  plan.model = options.modelName;
+  plan.options = options.commandLine;
+  plan.weightsName = llvm::sys::path::filename(weightsPath).str();
+  plan.weightsBytes = weights->bytes;
+  plan.weightsHeaderHash = weights->headerHash;
+  FailureOr<std::vector<unsigned char>> image = writePlanImage(module, plan);
+  if (failed(image) || failed(writePlanObject(module, *image, planObject)) ||
+      failed(linkExecutable(module.getLoc(), {taskObject, planObject}, output))) {
+    llvm::sys::fs::remove(weightsPath);
+    return failure();
+  }
+  return success();
+}

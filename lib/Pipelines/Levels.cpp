@@ -1,0 +1,65 @@
+//===- Levels.cpp - Names of levels and the passes between them ------------===//
+
+#include "bigmac/Pipelines/Compile.h"
+
+#include "dialects/NN/Transforms/Passes.h"
+#include "dialects/Pipeline/Transforms/Passes.h"
+#include "dialects/RT/IR/RT.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace bigmac;
+
+static constexpr std::pair<llvm::StringLiteral, Level> kLevels[] = {
+    {"import", Level::Import},       {"training", Level::Training},
+    {"pipeline", Level::Pipeline},   {"scheduled", Level::Scheduled},
+    {"rt", Level::RT},               {"llvm", Level::LLVM},
+    {"exe", Level::Executable}};
+
+std::optional<Level> bigmac::parseLevel(StringRef name) {
+  for (auto [text, level] : kLevels)
+    if (name == text)
+      return level;
+  return std::nullopt;
+}
+
+StringRef bigmac::levelName(Level level) {
+  for (auto [text, known] : kLevels)
+    if (known == level)
+      return text;
+  llvm_unreachable("unknown level");
+}
+
+Level bigmac::levelOf(ModuleOp module) {
+  if (!module.getOps<rt::ProgramOp>().empty())
+    return Level::RT;
+  if (!module.getOps<pipeline::ScheduledOp>().empty())
+    return Level::Scheduled;
+  if (!module.getOps<pipeline::UnscheduledOp>().empty())
+    return Level::Pipeline;
+  return Level::Import;
+}
+
+void bigmac::buildTrainingPipeline(OpPassManager &passes) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void bigmac::buildPartitionPipeline(OpPassManager &passes, const CompileOptions &options) {
+  pipeline::PipelinePartitionOptions partition;
+  partition.ranks = options.ranks;
+  partition.chunks = options.chunks;
+  partition.components.assign(options.components.begin(), options.components.end());
+  passes.addPass(pipeline::createPipelinePartition(partition));
+  passes.addPass(pipeline::createPipelineDifferentiate());
+  // The derivatives of equal subexpressions are equal: what two rules build twice is one value.
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void bigmac::buildSchedulePipeline(OpPassManager &passes, const CompileOptions &options) {
+  pipeline::PipelineScheduleOptions schedule;
+  schedule.schedule = options.schedule;
+  schedule.microbatches = options.microbatches;
+  passes.addPass(pipeline::createPipelineSchedule(schedule));
+}

@@ -1,0 +1,100 @@
+//===- Report.cpp - What was decided, as JSON ------------------------------===//
+
+#include "Report.h"
+
+#include "bigmac/Planning/Executor.h"
+#include "dialects/Pipeline/IR/Program.h"
+#include "dialects/Pipeline/Transforms/TaskCosts.h"
+#include "dialects/RT/IR/RT.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::pipeline;
+
+FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module) {
+  auto scheduled = *module.getOps<ScheduledOp>().begin();
+  FailureOr<Program> program =
+      Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
+  if (failed(program))
+    return failure();
+  planning::Schedule schedule;
+  schedule.ranks = scheduled.getRanks();
+  schedule.chunks = scheduled.getChunks();
+  schedule.microbatches = scheduled.getMicrobatches();
+  schedule.window = scheduled.getWindow();
+  schedule.warmupExtra = scheduled.getWarmupExtra();
+  schedule.splitBackward =
+      llvm::is_contained(program->workload(schedule.microbatches).stageWeightGradient, true);
+  schedule.orders.resize(schedule.ranks);
+  for (auto order : scheduled.getBody()->getOps<OrderOp>())
+    schedule.orders[order.getRank()] = unpackActions(order.getActions(), schedule.ranks);
+  planning::Costs costs = taskCosts(*program, module);
+  ProgramDependencies dependencies(*program);
+  auto timing = planning::execute(schedule, dependencies, costs);
+  if (!timing)
+    return scheduled.emitError("cannot execute the schedule: ") << timing.message();
+  auto figures = planning::measure(schedule, *timing, dependencies, costs);
+  if (!figures)
+    return scheduled.emitError("cannot measure the schedule: ") << figures.message();
+  return llvm::json::Object{
+      {"schedule", scheduled.getSchedule()},
+      {"pipeline_ranks", static_cast<int64_t>(schedule.ranks)},
+      {"chunks", static_cast<int64_t>(schedule.chunks)},
+      {"microbatches", static_cast<int64_t>(schedule.microbatches)},
+      {"makespan", figures->makespan},
+      {"bound", figures->bound},
+      {"bubble", figures->bubble},
+      {"window", static_cast<int64_t>(schedule.window)},
+      {"warmup_extra", static_cast<int64_t>(schedule.warmupExtra)},
+      {"peak_units",
+       llvm::json::Object{{"encoder", static_cast<int64_t>(figures->peakEncoderUnits)},
+                          {"generator", static_cast<int64_t>(figures->peakGeneratorUnits)}}},
+      {"peak_llm_microbatches", figures->peakLlmMicrobatches},
+      {"peak_pending_w", static_cast<int64_t>(figures->peakPendingWeightGradients)},
+      {"peak_bytes", llvm::json::Array(figures->peakBytes)},
+      {"actions", static_cast<int64_t>(figures->actions)}};
+}
+
+llvm::json::Array bigmac::memoryReport(ModuleOp module) {
+  // The order of the plan image's bm_memory.
+  static constexpr llvm::StringLiteral kClasses[] = {
+      "parameters", "gradients", "optimizer", "llm_activations", "encoder_activations",
+      "generator_activations", "transfers", "workspace", "inputs"};
+  llvm::json::Array ranks;
+  for (auto program : module.getOps<rt::ProgramOp>())
+    for (auto rank : program.getBody()->getOps<rt::RankOp>()) {
+      llvm::json::Object bytes{{"rank", rank.getRank()}, {"arena", rank.getArena()}};
+      for (auto [name, value] : llvm::zip(kClasses, rank.getMemory()))
+        bytes[name] = value;
+      ranks.push_back(std::move(bytes));
+    }
+  return ranks;
+}
+
+LogicalResult bigmac::writeReport(Location loc, llvm::json::Object report, StringRef path) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(report)));
+  if (path == "-") {
+    llvm::outs() << text;
+    return success();
+  }
+  auto temporary = llvm::sys::fs::TempFile::create(path + ".%%%%%%.tmp");
+  if (!temporary)
+    return emitError(loc) << "cannot write '" << path
+                          << "': " << llvm::toString(temporary.takeError());
+  llvm::raw_fd_ostream os(temporary->FD, /*shouldClose=*/false);
+  os << text;
+  os.flush();
+  bool failedWrite = os.has_error();
+  os.clear_error();
+  if (failedWrite) {
+    llvm::consumeError(temporary->discard());
+    return emitError(loc) << "cannot write '" << path << "'";
+  }
+  if (llvm::Error error = temporary->keep(path))
+    return emitError(loc) << "cannot write '" << path
+                          << "': " << llvm::toString(std::move(error));
+  return success();
+}

@@ -1,0 +1,102 @@
+//===- TaskObjects.cpp - Compiled task functions, cached -------------------===//
+
+#include "TaskObjects.h"
+
+#include "bigmac-rt/Hash.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AsmState.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace mlir;
+using namespace bigmac;
+
+OwningOpRef<ModuleOp> bigmac::taskFunctions(ModuleOp module) {
+  OwningOpRef<ModuleOp> tasks = ModuleOp::create(module.getLoc(), "tasks");
+  OpBuilder builder(tasks->getBodyRegion());
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function.isPublic())
+      builder.clone(*function);
+  return tasks;
+}
+
+/// A name for everything that the object depends on.
+static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << BIGMAC_VERSION << " " << __DATE__ << " " << __TIME__ << "\n";
+  os << (options.cpu == "native" ? llvm::sys::getHostCPUName() : StringRef(options.cpu)) << "\n";
+  OpPrintingFlags flags;
+  flags.enableDebugInfo(false);
+  tasks.print(os, flags);
+  // Two hashes of different seeds: a collision would run the wrong code.
+  return llvm::utohexstr(rt::hash64(text.data(), text.size(), 1), /*LowerCase=*/true, 16) +
+         llvm::utohexstr(rt::hash64(text.data(), text.size(), 2), /*LowerCase=*/true, 16);
+}
+
+/// Workspace sizes, one "bytes name" a line.
+static bool readInfos(StringRef path, SmallVectorImpl<TaskInfo> &infos) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
+  if (!buffer)
+    return false;
+  for (StringRef rest = (*buffer)->getBuffer(); !rest.empty();) {
+    StringRef line;
+    std::tie(line, rest) = rest.split('\n');
+    auto [bytes, name] = line.split(' ');
+    TaskInfo info;
+    info.name = name.str();
+    if (name.empty() || bytes.getAsInteger(10, info.workspaceBytes))
+      return false;
+    infos.push_back(std::move(info));
+  }
+  return !infos.empty();
+}
+
+/// Keeps a finished object. A cache that cannot be written is no error: the build goes on without.
+static void keep(StringRef objectPath, StringRef cached, StringRef cachedInfos,
+                 ArrayRef<TaskInfo> infos) {
+  auto place = [](StringRef path, auto write) {
+    auto temporary = llvm::sys::fs::TempFile::create(path + ".%%%%%%");
+    if (!temporary)
+      return llvm::consumeError(temporary.takeError());
+    bool good = write(*temporary);
+    llvm::consumeError(good ? temporary->keep(path) : temporary->discard());
+  };
+  place(cached, [&](llvm::sys::fs::TempFile &file) {
+    return !llvm::sys::fs::copy_file(objectPath, file.FD);
+  });
+  // The list comes last: it says that the object is whole.
+  place(cachedInfos, [&](llvm::sys::fs::TempFile &file) {
+    llvm::raw_fd_ostream os(file.FD, /*shouldClose=*/false);
+    for (const TaskInfo &info : infos)
+      os << info.workspaceBytes << " " << info.name << "\n";
+    os.flush();
+    bool good = !os.has_error();
+    os.clear_error();
+    return good;
+  });
+}
+
+LogicalResult bigmac::compileTasks(ModuleOp module, const CompileOptions &options,
+                                   StringRef objectPath, SmallVectorImpl<TaskInfo> &infos) {
+  OwningOpRef<ModuleOp> tasks = taskFunctions(module);
+  SmallString<256> cached(options.cacheFolder), cachedInfos;
+  if (!options.cacheFolder.empty()) {
+    llvm::sys::path::append(cached, contentKey(*tasks, options) + ".o");
+    cachedInfos = cached;
+    llvm::sys::path::replace_extension(cachedInfos, "tasks");
+    llvm::sys::fs::create_directories(options.cacheFolder);
+    if (readInfos(cachedInfos, infos) && !llvm::sys::fs::copy_file(cached, objectPath))
+      return success();
+    infos.clear();
+  }
+  CPUOptions cpu;
+  cpu.cpu = options.cpu;
+  if (failed(compileForCPU(*tasks, cpu, objectPath, infos)))
+    return failure();
+  if (!options.cacheFolder.empty())
+    keep(objectPath, cached, cachedInfos, infos);
+  return success();
+}

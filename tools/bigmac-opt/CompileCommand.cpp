@@ -1,0 +1,218 @@
+//===- CompileCommand.cpp - The compiler's command line --------------------===//
+
+#include "CompileCommand.h"
+
+#include "CommandLine.h"
+#include "bigmac/Import/ONNX.h"
+#include "bigmac/Pipelines/Compile.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace mlir;
+using namespace bigmac;
+
+bool bigmac::wantsCompiler(int argc, char **argv) { return isCompilerCommandLine(argc, argv); }
+
+static LogicalResult fail(const Twine &message) {
+  llvm::errs() << "bigmac-opt: error: " << message << "\n";
+  return failure();
+}
+
+/// What the command line may say but this version cannot do.
+static LogicalResult checkSupported(const CommandLine &options) {
+  if (options.target != "cpu")
+    return fail(options.target == "cuda"
+                    ? Twine("--target=cuda is not built in this version; use --target=cpu")
+                    : "--target is '" + options.target + "', expected cpu or cuda");
+  if (options.precision != "fp32")
+    return fail("--precision=" + options.precision +
+                " is not supported on the CPU target, which computes in fp32");
+  if (options.master != "fp32" || options.grads != "fp32")
+    return fail("--master and --grads apply to --precision=bf16, which the CPU target lacks");
+  if (options.automatic)
+    return fail("--auto is not built in this version; give --ranks, --chunks, --data-parallel");
+  if (!options.profile.empty())
+    return fail("--profile is not built in this version; schedules use analytic costs");
+  if (!options.lossWeight.empty())
+    return fail("--loss-weight is not built in this version; the step loss is the plain mean");
+  if (StringRef(options.report).ends_with(".html"))
+    return fail("HTML reports are not built in this version; use --report=FILE.json");
+  if (!options.report.empty() && options.report != "-" &&
+      !StringRef(options.report).ends_with(".json"))
+    return fail("--report is '" + options.report + "', expected FILE.json or -");
+  auto range = [](StringRef name, int64_t value, int64_t low, int64_t high) -> LogicalResult {
+    if (value >= low && value <= high)
+      return success();
+    return fail(name + " is " + Twine(value) + ", expected " + Twine(low) + " to " + Twine(high));
+  };
+  if (failed(range("--ranks", options.ranks, 1, 65535)) ||
+      failed(range("--chunks", options.chunks, 1, 65535)) ||
+      failed(range("--data-parallel", options.replicas, 1, 65535)) ||
+      failed(range("--microbatches", options.microbatches, 0, 1 << 30)) ||
+      failed(range("--memory-limit", options.memoryLimit, 0, INT64_MAX)))
+    return failure();
+  return success();
+}
+
+static FailureOr<ONNXImportOptions> importOptions(const CommandLine &options) {
+  ONNXImportOptions result;
+  for (const std::string &dim : options.dims) {
+    auto [name, text] = StringRef(dim).split('=');
+    int64_t value;
+    if (name.empty() || text.getAsInteger(10, value) || value < 1)
+      return fail("--dim is '" + dim + "', expected NAME=VALUE with a value of at least 1");
+    result.dims.push_back({name.str(), value});
+  }
+  result.freeze = options.freeze;
+  result.train = options.train;
+  result.lossName = options.loss;
+  return result;
+}
+
+static OwningOpRef<ModuleOp> readModule(MLIRContext &context, const CommandLine &options,
+                                        llvm::SourceMgr &sources) {
+  StringRef input = options.input;
+  if (input.ends_with(".pt")) {
+    (void)fail("'" + input + "' is TorchScript, whose importer is not built in this version; "
+               "export the model to ONNX (examples/bigmac_export.py)");
+    return nullptr;
+  }
+  if (input.ends_with(".onnx")) {
+    FailureOr<ONNXImportOptions> import = importOptions(options);
+    if (failed(import))
+      return nullptr;
+    std::vector<InitializerInfo> initializers;
+    OwningOpRef<ModuleOp> module = importONNX(context, input, *import, &initializers);
+    if (module && options.printParameters)
+      printInitializers(initializers, llvm::errs());
+    return module;
+  }
+  if (!options.dims.empty() || !options.freeze.empty() || !options.train.empty() ||
+      !options.loss.empty() || options.printParameters) {
+    (void)fail("--dim, --freeze, --train, --loss and --print-parameters apply to ONNX models");
+    return nullptr;
+  }
+  auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(input, /*IsText=*/true);
+  if (!buffer) {
+    (void)fail("cannot read '" + input + "': " + buffer.getError().message());
+    return nullptr;
+  }
+  sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
+  return parseSourceFile<ModuleOp>(sources, &context);
+}
+
+/// Prints errors and warnings with the model's own node names.
+static LogicalResult printDiagnostic(Diagnostic &diagnostic) {
+  auto print = [](Diagnostic &d, StringRef kind) {
+    llvm::errs() << "bigmac-opt: " << kind << ": " << d << "\n";
+    if (!isa<UnknownLoc>(d.getLocation()))
+      llvm::errs() << "  at " << d.getLocation() << "\n";
+  };
+  switch (diagnostic.getSeverity()) {
+  case DiagnosticSeverity::Error:
+    print(diagnostic, "error");
+    break;
+  case DiagnosticSeverity::Warning:
+    print(diagnostic, "warning");
+    break;
+  case DiagnosticSeverity::Note:
+  case DiagnosticSeverity::Remark:
+    print(diagnostic, "note");
+    break;
+  }
+  for (Diagnostic &note : diagnostic.getNotes())
+    print(note, "note");
+  return success();
+}
+
+static LogicalResult writeIR(ModuleOp module, Level level, const CompileOptions &compile,
+                             StringRef output) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (level == Level::LLVM) {
+    if (failed(printLLVM(module, compile, os)))
+      return failure();
+  } else {
+    if (failed(lowerTo(module, level, compile)))
+      return failure();
+    // With locations: they carry the model's names, which later levels use.
+    OpPrintingFlags flags;
+    flags.enableDebugInfo(true, /*prettyForm=*/false);
+    module.print(os, flags);
+    os << "\n";
+  }
+  std::error_code code;
+  llvm::ToolOutputFile file(output.empty() ? "-" : output, code, llvm::sys::fs::OF_Text);
+  if (code)
+    return fail("cannot write '" + output + "': " + code.message());
+  file.os() << text;
+  file.keep();
+  return success();
+}
+
+static LogicalResult run(MLIRContext &context, const CommandLine &options,
+                         llvm::SourceMgr &sources, StringRef commandLine) {
+  if (failed(checkSupported(options)))
+    return failure();
+  OwningOpRef<ModuleOp> module = readModule(context, options, sources);
+  if (!module)
+    return failure();
+
+  CompileOptions compile;
+  compile.ranks = options.ranks;
+  compile.chunks = options.chunks;
+  compile.replicas = options.replicas;
+  compile.microbatches = options.microbatches;
+  compile.schedule = options.schedule;
+  compile.components = options.components;
+  compile.memoryLimit = options.memoryLimit;
+  compile.cpu = options.cpu;
+  compile.cacheFolder = options.cacheFolder;
+  compile.modelName = llvm::sys::path::stem(options.input).str();
+  compile.commandLine = commandLine.str();
+  compile.report = options.report;
+  compile.timing = options.timing;
+
+  Level target = Level::Import;
+  if (!options.compileTo.empty())
+    target = *parseLevel(options.compileTo);
+  else if (!options.output.empty())
+    target = Level::Executable;
+  if (target == Level::Executable) {
+    if (options.output.empty())
+      return fail("--compile-to=exe needs -o FILE");
+    return compileExecutable(*module, compile, options.output);
+  }
+  return writeIR(*module, target, compile, options.output);
+}
+
+int bigmac::compileMain(int argc, char **argv, DialectRegistry &registry) {
+  int status = 0;
+  std::optional<CommandLine> options = parseCommandLine(argc, argv, status);
+  if (!options)
+    return status;
+  // The command as given but for file names, which must not change the executable.
+  std::string commandLine;
+  for (int i = 1; i < argc; ++i) {
+    StringRef argument = argv[i];
+    if (argument.starts_with("--") && !argument.starts_with("--cache-dir"))
+      commandLine += (commandLine.empty() ? "" : " ") + argument.str();
+  }
+  MLIRContext context(registry);
+  llvm::SourceMgr sources;
+  // MLIR text has lines to show; a model has node names.
+  std::optional<SourceMgrDiagnosticHandler> sourceHandler;
+  std::optional<ScopedDiagnosticHandler> nodeHandler;
+  if (StringRef(options->input).ends_with(".onnx"))
+    nodeHandler.emplace(&context, printDiagnostic);
+  else
+    sourceHandler.emplace(sources, &context, llvm::errs());
+  return succeeded(run(context, *options, sources, commandLine)) ? 0 : 1;
+}
