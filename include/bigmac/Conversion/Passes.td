@@ -1,0 +1,70 @@
+//===- Passes.td - Conversions between levels ------------------------------===//
+
+#ifndef BIGMAC_CONVERSION_PASSES
+#define BIGMAC_CONVERSION_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertNNToLinalg : Pass<"convert-nn-to-linalg", "::mlir::ModuleOp"> {
+  let summary = "Lower nn ops and elementwise tensor math to linalg on tensors";
+  let description = [{
+    Matrix products become `linalg.contract`, whose indexing maps later absorb transposes; all else
+    becomes `linalg.generic`, or `scf.for` where rows are chosen by data. Attention is computed a
+    head and a block of queries at a time, so that no queries x keys tensor of all heads exists.
+
+    Indices read from tensors (ids, labels) are checked: an out-of-range one calls the runtime's
+    `bm_index_error`, which does not return.
+
+    Fails on an nn op without a lowering and on bf16 and f16, naming the op.
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
+def ExpandFloatMath : Pass<"expand-float-math"> {
+  let summary = "Write f32 exp, log, tanh, erf, sin and cos as arithmetic that vectorises";
+  let description = [{
+    Range reduction and a polynomial, branch-free, so that the loop vectoriser takes it at any
+    width, without a vector math library. Within a few ulp of the exact value; infinities, NaN and
+    subnormal results as the C library gives them. f64 is left to the C library.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def ConvertContractToGemm : Pass<"convert-contract-to-gemm", "::mlir::ModuleOp"> {
+  let summary = "Call the runtime's bm_sgemm for linalg.contract on f32 buffers";
+  let description = [{
+    Dimensions are merged where strides allow; transposes become flags; what is left over beside
+    m, n, k and one batch dimension becomes loops around the call. A fill with zero just before
+    becomes beta = 0, anything else beta = 1. Contractions of other types, and those whose operands have
+    no unit stride, become loops.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"
+  ];
+}
+
+def ConvertPipelineToRT : Pass<"convert-pipeline-to-rt", "::mlir::ModuleOp"> {
+  let summary = "Place every buffer and write each rank's instructions";
+  let description = [{
+    Adds an `rt.program` for the scheduled program and removes the latter. Parameters that the same
+    ranks use become one class, contiguous, padded to shards. Values between tasks become buffers
+    that live from the action that makes or receives them to the last that uses them; offsets come
+    from the memory planner, whose result is proved again. A receive is posted one action before its
+    first use; a send is waited for at the first action that, in the executed schedule, starts
+    after its receive was posted, so that no wait can be part of a deadlock.
+
+    Takes tasks whose `workspace` the target has set.
+  }];
+  let options = [
+    Option<"replicas", "replicas", "int64_t", "1", "Data-parallel replicas">,
+    Option<"memoryLimit", "memory-limit", "int64_t", "0", "Bytes a rank may use; 0: no limit">
+  ];
+  let dependentDialects = ["::bigmac::rt::RTDialect"];
+}
+
+#endif // BIGMAC_CONVERSION_PASSES

@@ -1,0 +1,47 @@
+//===- CPUPasses.h - Passes of the CPU target -------------------*- C++ -*-===//
+
+#ifndef BIGMAC_TARGET_CPUPASSES_H
+#define BIGMAC_TARGET_CPUPASSES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace mlir {
+namespace affine {
+class AffineDialect;
+}
+namespace arith {
+class ArithDialect;
+}
+namespace bufferization {
+class BufferizationDialect;
+}
+namespace func {
+class FuncDialect;
+}
+namespace linalg {
+class LinalgDialect;
+}
+namespace memref {
+class MemRefDialect;
+}
+namespace scf {
+class SCFDialect;
+}
+namespace tensor {
+class TensorDialect;
+}
+namespace LLVM {
+class LLVMDialect;
+}
+} // namespace mlir
+
+namespace bigmac {
+
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "bigmac/Target/CPUPasses.h.inc"
+
+} // namespace bigmac
+
+#endif // BIGMAC_TARGET_CPUPASSES_H

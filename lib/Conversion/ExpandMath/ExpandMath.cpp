@@ -1,0 +1,221 @@
+//===- ExpandMath.cpp - The expand-float-math pass -------------------------===//
+//
+// Polynomials are minimax fits of relative error over the reduced range, rounded to f32. Steps
+// that are exact only as written carry no fast-math flag but `contract`.
+//
+//===----------------------------------------------------------------------===//
+
+#include "bigmac/Conversion/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace bigmac {
+#define GEN_PASS_DEF_EXPANDFLOATMATH
+#include "bigmac/Conversion/Passes.h.inc"
+} // namespace bigmac
+
+using namespace mlir;
+using namespace bigmac;
+
+namespace {
+
+/// f32, f64, i32 and i64 scalars.
+class Scalars {
+public:
+  Scalars(OpBuilder &b, Location loc) : b(b), loc(loc), f32(b.getF32Type()), i32(b.getI32Type()) {}
+
+  Value real(double value) { return real(value, f32); }
+  Value real(double value, Type type) {
+    return arith::ConstantOp::create(b, loc, b.getFloatAttr(type, value));
+  }
+  Value integer(int64_t value, unsigned width = 32) {
+    return arith::ConstantIntOp::create(b, loc, value, width);
+  }
+  Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y, contract); }
+  Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y, contract); }
+  Value mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y, contract); }
+  Value div(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y); }
+  Value abs(Value x) { return math::AbsFOp::create(b, loc, x); }
+  Value withSignOf(Value x, Value sign) { return math::CopySignOp::create(b, loc, x, sign); }
+  Value compare(arith::CmpFPredicate predicate, Value x, Value y) {
+    return arith::CmpFOp::create(b, loc, predicate, x, y);
+  }
+  Value less(Value x, double y) { return compare(arith::CmpFPredicate::OLT, x, real(y)); }
+  Value greater(Value x, double y) { return compare(arith::CmpFPredicate::OGT, x, real(y)); }
+  Value select(Value c, Value x, Value y) { return arith::SelectOp::create(b, loc, c, x, y); }
+  Value bits(Value x, Type type) { return arith::BitcastOp::create(b, loc, type, x); }
+  Value iadd(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
+  Value isub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
+  Value iand(Value x, Value y) { return arith::AndIOp::create(b, loc, x, y); }
+  Value shiftLeft(Value x, int64_t by) { return arith::ShLIOp::create(b, loc, x, integer(by)); }
+  Value shiftRight(Value x, int64_t by) { return arith::ShRSIOp::create(b, loc, x, integer(by)); }
+  /// Coefficients from the constant term up.
+  Value polynomial(Value x, ArrayRef<float> coefficients) {
+    Value result = real(coefficients.back());
+    for (float coefficient : llvm::reverse(coefficients.drop_back()))
+      result = add(mul(result, x), real(coefficient));
+    return result;
+  }
+  /// 2^n for n in [-126, 127].
+  Value powerOfTwo(Value n) { return bits(shiftLeft(iadd(n, integer(127)), 23), f32); }
+
+  Value exp(Value x);
+
+  OpBuilder &b;
+  Location loc;
+  Type f32, i32;
+  static constexpr arith::FastMathFlags contract = arith::FastMathFlags::contract;
+};
+
+/// exp(x) = 2^n exp(r), |r| <= ln(2)/2.
+Value Scalars::exp(Value x) {
+  // Beyond these the result is 0 or infinite anyway. Comparisons with NaN are false, which keeps it.
+  x = select(less(x, -104.0), real(-104.0), x);
+  x = select(greater(x, 89.0), real(89.0), x);
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; unlike a conversion that
+  // is defined for NaN too.
+  Value magic = real(12582912.0);
+  Value shifted = add(mul(x, real(std::numbers::log2e)), magic);
+  Value n = isub(bits(shifted, i32), bits(magic, i32));
+  Value count = sub(shifted, magic);
+  // ln(2) in two parts, the first short enough that its product with n is exact.
+  Value r = sub(x, mul(count, real(0.693359375)));
+  r = sub(r, mul(count, real(-2.12194440e-4)));
+  Value tail = polynomial(r, {0.4999999403953552f, 0.1666652113199234f, 0.04166838899254799f,
+                              0.008368716575205326f, 0.001381459878757596f});
+  Value p = add(add(mul(mul(r, r), tail), r), real(1.0));
+  // In two steps: the result may be subnormal, and 2^n is infinite before the result is.
+  Value half = shiftRight(n, 1);
+  return mul(mul(p, powerOfTwo(half)), powerOfTwo(isub(n, half)));
+}
+
+Value expandExp(Scalars &s, Value x) { return s.exp(x); }
+
+/// log(x) = e ln(2) + log(1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
+Value expandLog(Scalars &s, Value x) {
+  double infinity = std::numeric_limits<double>::infinity();
+  Value isSmall = s.less(x, 1.17549435e-38);
+  Value normal = s.select(isSmall, s.mul(x, s.real(33554432.0)), x);
+  Value bits = s.bits(normal, s.i32);
+  constexpr int32_t rootHalf = 0x3f3504f3;
+  Value e = s.shiftRight(s.isub(bits, s.integer(rootHalf)), 23);
+  Value m = s.bits(s.isub(bits, s.shiftLeft(e, 23)), s.f32);
+  e = s.isub(e, s.select(isSmall, s.integer(25), s.integer(0)));
+  Value scale = arith::SIToFPOp::create(s.b, s.loc, s.f32, e);
+  Value f = s.sub(m, s.real(1.0));
+  Value square = s.mul(f, f);
+  Value tail = s.polynomial(f, {0.3333331346511841f, -0.25000008940696716f, 0.20002123713493347f,
+                                -0.16668005287647247f, 0.14219452440738678f,
+                                -0.12405340373516083f, 0.11888697743415833f,
+                                -0.11677515506744385f, 0.067477285861969f});
+  Value low = s.mul(s.mul(square, f), tail);
+  low = s.add(low, s.mul(scale, s.real(-2.12194440e-4)));
+  low = s.sub(low, s.mul(square, s.real(0.5)));
+  Value result = s.add(s.add(f, low), s.mul(scale, s.real(0.693359375)));
+  auto is = [&](double value) {
+    return s.compare(arith::CmpFPredicate::OEQ, x, s.real(value));
+  };
+  result = s.select(is(0.0), s.real(-infinity), result);
+  result = s.select(is(infinity), x, result);
+  // Also false for NaN.
+  Value isDefined = s.compare(arith::CmpFPredicate::OGE, x, s.real(0.0));
+  return s.select(isDefined, result, s.real(std::numeric_limits<double>::quiet_NaN()));
+}
+
+/// A polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel.
+Value expandTanh(Scalars &s, Value x) {
+  Value size = s.abs(x), square = s.mul(x, x);
+  Value tail = s.polynomial(square, {-0.3333328068256378f, 0.1333143562078476f,
+                                     -0.053739115595817566f, 0.020637044683098793f,
+                                     -0.005702611058950424f});
+  Value near = s.add(s.mul(s.mul(x, square), tail), x);
+  Value power = s.exp(s.add(size, size));
+  Value far = s.sub(s.real(1.0), s.div(s.real(2.0), s.add(power, s.real(1.0))));
+  return s.select(s.less(size, 0.625), near, s.withSignOf(far, x));
+}
+
+/// A polynomial near 0; 1 - exp(log(erfc(x))) elsewhere, the logarithm being smooth.
+Value expandErf(Scalars &s, Value x) {
+  Value size = s.abs(x), square = s.mul(x, x);
+  Value small = s.polynomial(square, {0.12837916612625122f, -0.37612631916999817f,
+                                      0.11283687502145767f, -0.026858940720558167f,
+                                      0.005199906416237354f, -0.0008130011847242713f,
+                                      8.316771709360182e-05f});
+  Value near = s.add(s.mul(x, small), x);
+  Value clamped = s.select(s.greater(size, 4.0), s.real(4.0), size);
+  Value logarithm = s.polynomial(clamped, {0.00017468328587710857f, -1.1295149326324463f,
+                                           -0.6333469152450562f, -0.10828007757663727f,
+                                           0.025119418278336525f, -0.004171059001237154f,
+                                           0.0004344617482274771f, -2.109496927005239e-05f});
+  Value far = s.withSignOf(s.sub(s.real(1.0), s.exp(logarithm)), x);
+  return s.select(s.less(size, 0.92), near, far);
+}
+
+/// Multiples of pi/2 are taken off in f64, which keeps positions of any sequence exact; beyond
+/// 2^48 the result is NaN.
+Value expandSinCos(Scalars &s, Value x, bool isCosine) {
+  OpBuilder &b = s.b;
+  Type f64 = b.getF64Type(), i64 = b.getI64Type();
+  Value wide = arith::ExtFOp::create(b, s.loc, f64, x);
+  Value magic = s.real(6755399441055744.0, f64); // 1.5 * 2^52
+  Value shifted = s.add(s.mul(wide, s.real(2.0 / std::numbers::pi, f64)), magic);
+  Value count = s.sub(shifted, magic);
+  Value quadrant = arith::TruncIOp::create(b, s.loc, s.i32, s.bits(shifted, i64));
+  if (isCosine)
+    quadrant = s.iadd(quadrant, s.integer(1));
+  // pi/2 in two parts, the first of 33 bits.
+  Value reduced = s.sub(wide, s.mul(count, s.real(1.57079632673412561417e+00, f64)));
+  reduced = s.sub(reduced, s.mul(count, s.real(6.07710050650619224932e-11, f64)));
+  Value r = arith::TruncFOp::create(b, s.loc, s.f32, reduced);
+  Value square = s.mul(r, r);
+  Value sine = s.polynomial(
+      square, {-0.16666655242443085f, 0.008332155644893646f, -0.0001951463200384751f});
+  sine = s.add(s.mul(s.mul(r, square), sine), r);
+  Value cosine = s.polynomial(square, {0.04166664555668831f, -0.0013887309469282627f,
+                                       2.443241282890085e-05f});
+  cosine = s.add(s.sub(s.mul(s.mul(square, square), cosine), s.mul(square, s.real(0.5))),
+                 s.real(1.0));
+  auto hasBit = [&](int64_t bit) -> Value {
+    return arith::CmpIOp::create(b, s.loc, arith::CmpIPredicate::ne,
+                                 s.iand(quadrant, s.integer(bit)), s.integer(0));
+  };
+  Value result = s.select(hasBit(1), cosine, sine);
+  result = s.select(hasBit(2), arith::NegFOp::create(b, s.loc, result), result);
+  Value isInside = s.less(s.abs(x), 281474976710656.0);
+  return s.select(isInside, result, s.real(std::numeric_limits<double>::quiet_NaN()));
+}
+
+Value expandSin(Scalars &s, Value x) { return expandSinCos(s, x, false); }
+Value expandCos(Scalars &s, Value x) { return expandSinCos(s, x, true); }
+
+template <typename Op, Value (*expand)(Scalars &, Value)>
+struct Expand : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    if (!op.getType().isF32())
+      return failure();
+    Scalars scalars(rewriter, op.getLoc());
+    rewriter.replaceOp(op, expand(scalars, op.getOperand()));
+    return success();
+  }
+};
+
+struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<Expand<math::ExpOp, expandExp>, Expand<math::LogOp, expandLog>,
+                 Expand<math::TanhOp, expandTanh>, Expand<math::ErfOp, expandErf>,
+                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,18 @@
+//===- Pipeline.h - Parts of the CPU pipeline -------------------*- C++ -*-===//
+
+#ifndef BIGMAC_TARGET_CPU_PIPELINE_H
+#define BIGMAC_TARGET_CPU_PIPELINE_H
+
+#include "mlir/Pass/PassManager.h"
+
+namespace bigmac {
+
+/// To loops and calls on buffers. After it the last argument of each task is its workspace.
+void buildCPUBufferPipeline(mlir::OpPassManager &passes);
+
+/// From there to the LLVM dialect.
+void buildCPULLVMPipeline(mlir::OpPassManager &passes);
+
+} // namespace bigmac
+
+#endif // BIGMAC_TARGET_CPU_PIPELINE_H
