@@ -1,6 +1,7 @@
 //===- CutConstruction.cpp - Nests units inside an LLM order --------------===//
 
 #include "CutConstruction.h"
+#include "Figures.h"
 
 #include <algorithm>
 #include <iterator>
@@ -100,6 +101,11 @@ CutConstruction::CutConstruction(const CutProblem &problem, IdOrders orders)
   ok = llm.run(problem.llmGraph, llmOrders, problem.llmSeconds, problem.transfer);
   if (ok)
     findInstants();
+}
+
+std::string CutConstruction::explainDeadlock() const {
+  return llm.explainDeadlock(problem.llmGraph, llmOrders,
+                             [&](uint32_t id) { return describeId(problem.reference, id); });
 }
 
 void CutConstruction::findInstants() {

@@ -19,6 +19,7 @@
 #include "bigmac/Planning/Schedule.h"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace bigmac::planning {
@@ -63,6 +64,8 @@ public:
 
   /// False: the LLM's order deadlocks by itself.
   bool valid() const { return ok; }
+  /// Its cycle, when not valid.
+  std::string explainDeadlock() const;
 
   /// Orders of all actions with `window` encoder units in flight: the first `window` units'
   /// forwards come before the LLM; a unit's backward at the cut where its gradients are complete,

@@ -44,6 +44,8 @@ public:
           orders[rank].push_back(index.find(rank, action));
       extras.push_back(extra);
       constructions.push_back(std::make_unique<CutConstruction>(cuts, std::move(orders)));
+      if (!constructions.back()->valid() && deadlock.empty())
+        deadlock = constructions.back()->explainDeadlock();
     }
   }
 
@@ -142,8 +144,7 @@ private:
       return Error{"no window keeps activations within the memory limit of " +
                    std::to_string(*problem.memoryLimit) + " bytes a rank; the least limit that " +
                    "works with this schedule is " + std::to_string(leastBytes) + " bytes"};
-    return Error{"the dependencies of this program do not fit the schedule: " +
-                 (deadlock.empty() ? "the LLM's own order deadlocks" : deadlock)};
+    return Error{"the dependencies of this program do not fit the schedule: " + deadlock};
   }
 
   const Problem &problem;
