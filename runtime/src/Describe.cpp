@@ -23,8 +23,7 @@ std::string Trainer::describePlan() const {
                      std::string(plan.text(h.compiler)) + "\n";
   if (h.options.size)
     text += "compiled with " + std::string(plan.text(h.options)) + "\n";
-  text += std::to_string(h.replicas) + " replicas x " + std::to_string(h.ranks) +
-          " pipeline ranks, " + std::to_string(h.microbatches) + " microbatches of " +
+  text += worldText(plan) + ", " + std::to_string(h.microbatches) + " microbatches of " +
           std::to_string(h.samples) + " samples\n" + std::to_string(trained) + " trained and " +
           std::to_string(frozen) + " frozen elements\ninputs:";
   for (const bm_input &input : plan.inputs())

@@ -22,6 +22,38 @@ CLI::Validator inRange(double low, double high, const std::string &name) {
       "");
 }
 
+/// Breaks each line of `text` at blanks, so that it has `width` characters at most.
+std::string wrapped(const std::string &text, size_t width) {
+  std::istringstream lines(text);
+  std::string result;
+  for (std::string line; std::getline(lines, line); result += '\n') {
+    size_t column = 0;
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+      bool fits = column + 1 + word.size() <= width;
+      if (column)
+        result += fits ? ' ' : '\n';
+      column = (column && fits ? column + 1 : 0) + word.size();
+      result += word;
+    }
+  }
+  result.pop_back();
+  return result;
+}
+
+constexpr const char *kFooter =
+    R"(Data: sample i of microbatch m of replica d at step t (from 0) is sample ((t*D + d)*M + m)*b + i, for
+D replicas, M microbatches and b samples in each. An incomplete last step is dropped; data that end
+start over.
+Log: each line has step (from 0), loss, the other scalar outputs by name (means over all microbatches),
+grad_norm (before clipping), lr, tokens_per_s (elements of the widest integer input of two dimensions,
+else samples), step_seconds, peak_bytes (memory behind the arena) and rss_bytes (of the whole process),
+both of the largest rank, phases (seconds in compute, wait, reduce, optimizer; mean over ranks), epoch;
+where they apply data_starts_over, skipped, weights_hash. NaN is null.
+A step with NaN or infinity in its loss or gradients is skipped: the weights stay. Ten in a row end the
+run.
+Exit status: 0 done, 1 error, 2 wrong command line.)";
+
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 } // namespace
@@ -36,10 +68,9 @@ Parsed parseOptions(int argc, const char *const *argv, const std::string &about)
   };
 
   std::string group = "Training";
-  text(app.add_option(
-           "--data", o.data,
-           "Folder of .safetensors shards, read in order of their names. Each holds one tensor "
-           "for each input, named after it, first dimension = samples"),
+  text(app.add_option("--data", o.data,
+                      "Folder of .safetensors shards, read in order of their names. Each holds one "
+                      "tensor for each input, named after it, first dimension = samples"),
        "DIR")
       ->group(group);
   app.add_option("--steps", o.steps,
@@ -49,10 +80,9 @@ Parsed parseOptions(int argc, const char *const *argv, const std::string &about)
       ->check(CLI::Range(uint64_t(1), uint64_t(1) << 40))
       ->default_str("")
       ->group(group);
-  text(app.add_option(
-           "--init", o.init,
-           "Initial weights: a safetensors file with this model's parameter names (default: the "
-           "file that the compiler wrote beside this program)"),
+  text(app.add_option("--init", o.init,
+                      "Initial weights: a safetensors file with this model's parameter names "
+                      "(default: the file that the compiler wrote beside this program)"),
        "FILE")
       ->group(group);
   auto *seed =
@@ -66,10 +96,9 @@ Parsed parseOptions(int argc, const char *const *argv, const std::string &about)
       ->type_name("N")
       ->check(CLI::Range(1u, 1024u))
       ->group(group);
-  app.add_flag(
-         "--deterministic", o.deterministic,
-         "The same bits in every run (on the CPU this always holds), and a hash of the weights "
-         "in the log after each step")
+  app.add_flag("--deterministic", o.deterministic,
+               "The same bits in every run (on the CPU this always holds), and a hash of the "
+               "weights in the log after each step")
       ->group(group);
 
   group = "Optimizer (AdamW, fp32)";
@@ -105,25 +134,23 @@ Parsed parseOptions(int argc, const char *const *argv, const std::string &about)
       ->group(group);
 
   group = "Checkpoints";
-  auto *save =
-      text(app.add_option("--save", o.save,
-                          "Write checkpoints DIR/step-N at the end (and see --save-every); "
-                          "DIR/latest points to the newest"),
-           "DIR")
-          ->group(group);
+  auto *save = text(app.add_option("--save", o.save,
+                                   "Write checkpoints DIR/step-N at the end (and see "
+                                   "--save-every); DIR/latest points to the newest"),
+                    "DIR")
+                   ->group(group);
   app.add_option("--save-every", o.saveEvery,
                  "Write a checkpoint every N steps as well; 0: only at the end")
       ->type_name("N")
       ->needs(save)
       ->group(group);
-  auto *resume =
-      text(app.add_option(
-               "--resume", o.resume,
-               "Go on from the newest whole checkpoint of a --save folder, or from one step-N "
-               "folder. Optimizer and seed options that are not given are the checkpoint's"),
-           "DIR")
-          ->group(group);
-  resume->excludes(app.get_option("--init"));
+  text(
+      app.add_option(
+          "--resume", o.resume,
+          "Go on from the newest whole checkpoint of a --save folder, or from one step-N folder. "
+          "Optimizer and seed options that are not given are the checkpoint's; --init is not used"),
+      "DIR")
+      ->group(group);
 
   group = "Output";
   text(app.add_option("--log", o.log, "One JSON line a step (a resumed run appends)"), "FILE")
@@ -139,14 +166,17 @@ Parsed parseOptions(int argc, const char *const *argv, const std::string &about)
   app.add_flag("--quiet", o.quiet, "No progress lines; errors and warnings only")->group(group);
   app.add_flag("--dry-run", o.dryRun,
                "Check everything (ranks, plan, weights, data if given, outputs), print the plan, "
-               "and stop "
-               "before the first step")
+               "and stop before the first step")
       ->group(group);
   app.add_option("--timeout", o.timeout,
                  "Seconds that a rank waits for another before it ends the run; 0: for ever")
       ->type_name("SECONDS")
       ->check(nonNegative)
       ->group(group);
+
+  app.footer(kFooter);
+  for (CLI::Option *option : app.get_options())
+    option->description(wrapped(option->get_description(), 68));
 
   Parsed parsed;
   try {
@@ -157,8 +187,9 @@ Parsed parseOptions(int argc, const char *const *argv, const std::string &about)
       throw CLI::RequiredError("--steps");
   } catch (const CLI::ParseError &error) {
     std::ostringstream out, err;
-    parsed.status = app.exit(error, out, err);
-    parsed.text = out.str() + err.str();
+    bool help = app.exit(error, out, err) == 0;
+    parsed.status = help ? 0 : 2;
+    parsed.text = help ? out.str() : "error: " + err.str();
     return parsed;
   }
   o.shuffle = seed->count() > 0;

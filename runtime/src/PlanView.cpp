@@ -313,6 +313,15 @@ uint64_t PlanView::bytes(const bm_param &param) const {
   return elements(param.dims) * elementBytes(param.dtype);
 }
 
+std::string counted(uint64_t count, const char *noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string worldText(const PlanView &plan) {
+  return counted(plan.header().replicas, "replica") + " x " +
+         counted(plan.header().ranks, "pipeline rank");
+}
+
 std::string_view dtypeName(uint32_t dtype) {
   switch (dtype) {
   case BM_F32:

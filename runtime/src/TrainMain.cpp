@@ -11,21 +11,18 @@ namespace bigmac::rt {
 
 static std::string aboutText(const PlanView &plan) {
   const bm_plan &h = plan.header();
-  std::string ranks = std::to_string(plan.world());
-  return "Trains " + std::string(plan.text(h.model)) + " on " + ranks + " ranks (" +
-         std::to_string(h.replicas) + " replicas x " + std::to_string(h.ranks) +
-         " pipeline ranks), " + std::to_string(h.microbatches) + " microbatches of " +
-         std::to_string(h.samples) + " samples each.\nStart it with: " +
-         (plan.world() == 1 ? std::string() : "mpirun -np " + ranks + " ") +
+  return "Trains " + std::string(plan.text(h.model)) + " on " + counted(plan.world(), "rank") +
+         " (" + worldText(plan) + "), " + std::to_string(h.microbatches) + " microbatches of " +
+         counted(h.samples, "sample") + " each.\nStart it with: " +
+         (plan.world() == 1 ? std::string() : "mpirun -np " + std::to_string(plan.world()) + " ") +
          "PROGRAM --data DIR --steps N";
 }
 
 /// Says on every rank why the world is not the one that was compiled for; false if so.
 static bool checkWorld(const PlanView &plan, const Launch &launch, uint32_t size, uint32_t rank) {
-  const bm_plan &h = plan.header();
   std::string ranks = std::to_string(plan.world());
-  std::string compiled = "compiled for " + ranks + " ranks (" + std::to_string(h.replicas) +
-                         " replicas x " + std::to_string(h.ranks) + " pipeline ranks)";
+  std::string compiled =
+      "compiled for " + counted(plan.world(), "rank") + " (" + worldText(plan) + ")";
   bool apart = size == 1 && launch.size > 1;
   if (size == plan.world() && !apart)
     return true;
@@ -57,9 +54,7 @@ static void train(const PlanView &plan, const Program &program, const Options &o
   auto device = makeDevice(plan, options);
   Trainer trainer(plan, program, options, *device, comm, out);
   if (comm.rank() == 0)
-    out.say("started by " + launch.name() + ": " + std::to_string(plan.header().replicas) +
-            " replicas x " + std::to_string(plan.header().ranks) + " pipeline ranks (" +
-            comm.name() + ")");
+    out.say("started by " + launch.name() + ": " + worldText(plan) + " (" + comm.name() + ")");
   trainer.prepare();
   if (!options.dryRun) {
     trainer.train();

@@ -71,6 +71,12 @@ bool checkPrograms(const PlanView &plan, std::string &error);
 /// "F chunk 1 microbatch 3"; for messages and traces.
 std::string actionName(const bm_instr &instr);
 
+/// "1 rank", "2 ranks".
+std::string counted(uint64_t count, const char *noun);
+
+/// "2 replicas x 4 pipeline ranks".
+std::string worldText(const PlanView &plan);
+
 /// "float32", "int64", ...; "?" for an unknown type.
 std::string_view dtypeName(uint32_t dtype);
 

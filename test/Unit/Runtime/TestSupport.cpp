@@ -1,6 +1,7 @@
 #include "TestSupport.h"
 
 #include "Safetensors.h"
+#include "bigmac-rt/Hash.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -68,6 +69,10 @@ Tensors readTensors(const std::string &path) {
         info.dtype, info.shape,
         std::string(reinterpret_cast<const char *>(file.data(info)), info.end - info.begin)};
   return result;
+}
+
+std::string headerHash(const std::string &header) {
+  return std::to_string(rt::hash64(header.data(), header.size()));
 }
 
 Result execute(const std::vector<std::string> &command, const std::vector<std::string> &env) {
@@ -160,6 +165,25 @@ Result trainFixture(const fixture::Shape &shape, const std::vector<std::string> 
           std::to_string(shape.microbatches) + " " + (shape.weighted ? "1" : "0")};
   all.insert(all.end(), env.begin(), env.end());
   return execute(command, all);
+}
+
+Job::Job(const fixture::Shape &shape, uint64_t samples)
+    : shape(shape), data(fixtureData(samples, shape.weighted)) {
+  fs::create_directory(dir / "data");
+  // Cut where no step is cut.
+  writeTensors(dir / "data/a.safetensors", fixtureData(7, shape.weighted));
+  writeTensors(dir / "data/b.safetensors", fixtureData(samples - 7, shape.weighted, 7));
+  writeTensors(dir / "w.safetensors", fixtureWeights(shape.ranks));
+}
+
+Result Job::train(std::vector<std::string> args, const std::vector<std::string> &env, int np) {
+  args.insert(args.begin(), {"--data", dir / "data", "--timeout", timeout});
+  return trainFixture(shape, args, env, np);
+}
+
+Result Job::start(std::vector<std::string> args, const std::vector<std::string> &env, int np) {
+  args.insert(args.end(), {"--init", dir / "w.safetensors"});
+  return train(args, env, np);
 }
 
 std::vector<nlohmann::json> readLog(const std::string &path) {

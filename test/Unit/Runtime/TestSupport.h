@@ -50,6 +50,8 @@ std::string readBytes(const std::string &path);
 /// Returns the bytes of the header (length and JSON).
 std::string writeTensors(const std::string &path, const Tensors &tensors);
 Tensors readTensors(const std::string &path);
+/// What PlanWriter::setWeights takes, in decimal.
+std::string headerHash(const std::string &header);
 
 struct Result {
   int status; // exit status, or 128 + signal
@@ -67,6 +69,22 @@ Tensors fixtureData(uint64_t samples, bool weighted, uint64_t firstSample = 0);
 /// mpirun). `env` as for execute().
 Result trainFixture(const fixture::Shape &shape, const std::vector<std::string> &args,
                     const std::vector<std::string> &env = {}, int np = -1);
+
+/// A folder with data in two shards and weights w.safetensors, in which runs are made.
+struct Job {
+  explicit Job(const fixture::Shape &shape, uint64_t samples = 40);
+  /// trainFixture() with --data, --timeout and `args`.
+  Result train(std::vector<std::string> args, const std::vector<std::string> &env = {},
+               int np = -1);
+  /// The same with --init of the fixture's weights.
+  Result start(std::vector<std::string> args, const std::vector<std::string> &env = {},
+               int np = -1);
+
+  fixture::Shape shape;
+  TempDir dir;
+  Tensors data;
+  std::string timeout = "60";
+};
 
 /// The lines of a --log file.
 std::vector<nlohmann::json> readLog(const std::string &path);

@@ -18,26 +18,6 @@ std::vector<uint64_t> samplesOf(uint64_t step, uint64_t perStep, uint64_t total)
   return samples;
 }
 
-/// A folder with data and weights, in which runs are made.
-struct Job {
-  explicit Job(const fixture::Shape &shape, uint64_t samples = 40) : shape(shape) {
-    std::filesystem::create_directory(dir / "data");
-    data = fixtureData(samples, shape.weighted);
-    // Two shards, cut where no step is cut.
-    writeTensors(dir / "data/a.safetensors", fixtureData(7, shape.weighted));
-    writeTensors(dir / "data/b.safetensors", fixtureData(samples - 7, shape.weighted, 7));
-    writeTensors(dir / "w.safetensors", fixtureWeights(shape.ranks));
-  }
-  Result train(std::vector<std::string> args, const std::vector<std::string> &env = {}) {
-    args.insert(args.end(), {"--data", dir / "data"});
-    return trainFixture(shape, args, env);
-  }
-
-  fixture::Shape shape;
-  TempDir dir;
-  Tensors data;
-};
-
 struct Case {
   fixture::Shape shape;
   std::vector<std::string> args;
@@ -53,8 +33,6 @@ TEST_P(Training, EqualsReference) {
   Job job(c.shape);
   std::vector<std::string> args = {"--steps",
                                    "20",
-                                   "--init",
-                                   job.dir / "w.safetensors",
                                    "--log",
                                    job.dir / "log",
                                    "--save",
@@ -62,7 +40,7 @@ TEST_P(Training, EqualsReference) {
                                    "--save-gradients",
                                    job.dir / "g.safetensors"};
   args.insert(args.end(), c.args.begin(), c.args.end());
-  Result result = job.train(args);
+  Result result = job.start(args);
   ASSERT_EQ(result.status, 0) << result.out << result.err;
   auto log = readLog(job.dir / "log");
   ASSERT_EQ(log.size(), 20u);
@@ -123,11 +101,11 @@ void expectExactResume(const fixture::Shape &shape, const std::vector<std::strin
     args.insert(args.end(), extra.begin(), extra.end());
     return args;
   };
-  Result whole = job.train(with({"--steps", "20", "--init", job.dir / "w.safetensors", "--save",
-                                 job.dir / "whole", "--log", job.dir / "whole.log"}));
+  Result whole = job.start(
+      with({"--steps", "20", "--save", job.dir / "whole", "--log", job.dir / "whole.log"}));
   ASSERT_EQ(whole.status, 0) << whole.err;
-  Result half = job.train(with({"--steps", "10", "--init", job.dir / "w.safetensors", "--save",
-                                job.dir / "half", "--log", job.dir / "half.log"}));
+  Result half =
+      job.start(with({"--steps", "10", "--save", job.dir / "half", "--log", job.dir / "half.log"}));
   ASSERT_EQ(half.status, 0) << half.err;
   // Optimizer options and seed are not repeated: the checkpoint has them.
   Result rest = job.train({"--steps", "20", "--resume", job.dir / "half", "--save",
@@ -156,10 +134,7 @@ TEST(Resume, IsExactOnOneRank) { expectExactResume({1, 1, 3, false}, {"--clip", 
 TEST(Resume, ChangesWorld) {
   // The same global batch on another world gives the same numbers up to rounding.
   Job job({1, 2, 2, false});
-  ASSERT_EQ(
-      job.train({"--steps", "4", "--init", job.dir / "w.safetensors", "--save", job.dir / "out"})
-          .status,
-      0);
+  ASSERT_EQ(job.start({"--steps", "4", "--save", job.dir / "out"}).status, 0);
   Job other({1, 1, 4, false});
   Result result =
       other.train({"--steps", "8", "--resume", job.dir / "out", "--log", job.dir / "log"});
@@ -180,8 +155,7 @@ TEST(Run, SameBitsTwice) {
   Job job({2, 1, 4, false});
   std::string hashes[2];
   for (std::string &all : hashes) {
-    Result result = job.train({"--steps", "3", "--init", job.dir / "w.safetensors", "--log",
-                               job.dir / "log", "--deterministic"});
+    Result result = job.start({"--steps", "3", "--log", job.dir / "log", "--deterministic"});
     ASSERT_EQ(result.status, 0) << result.err;
     for (const auto &line : readLog(job.dir / "log"))
       all += line["weights_hash"].get<std::string>() + " ";
@@ -196,11 +170,10 @@ TEST(Run, ShuffleVisitsEachSampleOnceAPass) {
   // learnt.
   double sums[2] = {0, 0};
   for (int shuffled = 0; shuffled < 2; ++shuffled) {
-    std::vector<std::string> args = {
-        "--steps", "4", "--lr", "0", "--init", job.dir / "w.safetensors", "--log", job.dir / "log"};
+    std::vector<std::string> args = {"--steps", "4", "--lr", "0", "--log", job.dir / "log"};
     if (shuffled)
       args.insert(args.end(), {"--seed", "3"});
-    ASSERT_EQ(job.train(args).status, 0);
+    ASSERT_EQ(job.start(args).status, 0);
     double first = 0;
     for (const auto &line : readLog(job.dir / "log")) {
       sums[shuffled] += line["loss"].get<double>();
@@ -215,8 +188,7 @@ TEST(Run, ShuffleVisitsEachSampleOnceAPass) {
 
 TEST(Run, TraceHasEveryRanksActions) {
   Job job({2, 1, 2, false});
-  Result result = job.train(
-      {"--steps", "2", "--init", job.dir / "w.safetensors", "--trace", job.dir / "trace.json"});
+  Result result = job.start({"--steps", "2", "--trace", job.dir / "trace.json"});
   ASSERT_EQ(result.status, 0) << result.err;
   auto trace = nlohmann::json::parse(readBytes(job.dir / "trace.json"));
   std::map<std::pair<int, std::string>, int> actions;

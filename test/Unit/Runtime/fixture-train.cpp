@@ -1,6 +1,7 @@
 // A training program of the fixture model. The environment says what the compiler would have
 // decided: BM_FIXTURE="RANKS REPLICAS MICROBATCHES WEIGHTED", BM_FIXTURE_WEIGHTS="FILE SIZE
-// HEADERHASH", and BM_FIXTURE_FAULT="RANK FORWARD SIGNAL" raises a signal in a rank's n-th forward.
+// HEADERHASH", and BM_FIXTURE_FAULT="RANK FORWARD SIGNAL" raises a signal in a rank's n-th forward,
+// BM_FIXTURE_FILE_LIMIT="BYTES" limits the size of files.
 
 #include "FixtureModel.h"
 #include "bigmac-rt/Train.h"
@@ -9,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
+#include <sys/resource.h>
 
 using namespace bigmac;
 
@@ -36,6 +38,12 @@ int main(int argc, char **argv) {
   if (std::istringstream(env("BM_FIXTURE_FAULT")) >> faultRank >> forwardsLeft >> faultSignal) {
     if (env("OMPI_COMM_WORLD_RANK", "0") == std::to_string(faultRank))
       fixture::onForward = countdown;
+  }
+  rlimit limit{};
+  if (std::istringstream(env("BM_FIXTURE_FILE_LIMIT")) >> limit.rlim_cur) {
+    limit.rlim_max = limit.rlim_cur;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    std::signal(SIGXFSZ, SIG_IGN);
   }
   std::string error;
   auto image = fixture::buildPlan(shape, file, size, hash, error);

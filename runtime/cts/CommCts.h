@@ -1,0 +1,20 @@
+//===- CommCts.h - What every communication driver must do ----------------===//
+//
+// Run in a world of any size; every rank runs the same tests in the same order. A driver's test
+// program makes the world and the device that its pointers belong to, then calls runCommCts().
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef BIGMAC_CTS_COMMCTS_H
+#define BIGMAC_CTS_COMMCTS_H
+
+#include "bigmac-rt/Comm.h"
+
+namespace bigmac::rt::cts {
+
+/// Runs the suite; returns main()'s status.
+int runCommCts(int argc, char **argv, Comm &comm, Device &device);
+
+} // namespace bigmac::rt::cts
+
+#endif // BIGMAC_CTS_COMMCTS_H

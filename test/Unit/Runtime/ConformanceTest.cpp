@@ -1,0 +1,21 @@
+// The communication suite on each driver, in worlds of several sizes.
+
+#include "TestSupport.h"
+
+#include <gtest/gtest.h>
+
+using namespace bigmac::test;
+
+static void run(std::vector<std::string> command) {
+  Result result =
+      execute(command, {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"});
+  EXPECT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_NE(result.out.find("CommCts.ReduceScatterAndAllGather"), std::string::npos) << result.out;
+}
+
+TEST(Conformance, Self) { run({BM_CTS_COMM_PROGRAM, "self"}); }
+
+TEST(Conformance, Mpi) {
+  for (const char *ranks : {"1", "2", "5"})
+    run({"mpirun", "--oversubscribe", "-np", ranks, BM_CTS_COMM_PROGRAM, "mpi"});
+}
