@@ -151,7 +151,7 @@ void Initializers::decide(const Tensor &tensor, InitializerInfo &info) {
 
 namespace {
 
-struct Pattern {
+struct NamePattern {
   StringRef text;
   llvm::GlobPattern glob;
   size_t literals = 0;
@@ -161,7 +161,7 @@ struct Pattern {
 } // namespace
 
 static LogicalResult compile(Location loc, ArrayRef<std::string> texts, bool trains,
-                             SmallVectorImpl<Pattern> &patterns) {
+                             SmallVectorImpl<NamePattern> &patterns) {
   for (StringRef text : texts) {
     llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text);
     if (!glob)
@@ -175,15 +175,15 @@ static LogicalResult compile(Location loc, ArrayRef<std::string> texts, bool tra
 
 /// Rule 1.
 LogicalResult Initializers::applyPatterns(const llvm::StringSet<> &used) {
-  SmallVector<Pattern> patterns;
+  SmallVector<NamePattern> patterns;
   Location loc = module.getLoc();
   if (failed(compile(loc, options.freeze, false, patterns)) ||
       failed(compile(loc, options.train, true, patterns)))
     return failure();
   for (auto [info, tensor] : llvm::zip_equal(infos, model.graph.initializers)) {
     bool isFloat = isa<FloatType>(info.type.getElementType());
-    const Pattern *best = nullptr;
-    for (Pattern &pattern : patterns) {
+    const NamePattern *best = nullptr;
+    for (NamePattern &pattern : patterns) {
       if (!isFloat || !pattern.glob.match(info.name))
         continue;
       pattern.matched = true;
@@ -203,7 +203,7 @@ LogicalResult Initializers::applyPatterns(const llvm::StringSet<> &used) {
       info.kind = Kind::Frozen;
     info.reason = ((best->trains ? "--train " : "--freeze ") + best->text).str();
   }
-  for (const Pattern &pattern : patterns)
+  for (const NamePattern &pattern : patterns)
     if (!pattern.matched)
       return emitError(loc) << (pattern.trains ? "--train" : "--freeze") << " '" << pattern.text
                             << "' matches no floating-point initializer of the model";

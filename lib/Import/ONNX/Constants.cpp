@@ -24,10 +24,10 @@ DenseElementsAttr bigmac::onnx::makeElements(RankedTensorType type, ArrayRef<cha
 }
 
 LogicalResult bigmac::onnx::importConstant(NodeContext &n) {
-  using Kind = Attribute::Kind;
+  using Kind = NodeAttribute::Kind;
   if (n.node.attributes.size() != 1)
     return n.error() << "expects one attribute, its value";
-  const Attribute &value = n.node.attributes.front();
+  const NodeAttribute &value = n.node.attributes.front();
   auto floats = [&](ArrayRef<float> values, ArrayRef<int64_t> shape) {
     return n.setResult(n.constantOf(
         DenseElementsAttr::get(RankedTensorType::get(shape, n.b.getF32Type()), values)));
@@ -51,12 +51,12 @@ LogicalResult bigmac::onnx::importConstantOfShape(NodeContext &n) {
     return failure();
   if (!isSaneShape(*shape))
     return n.error() << "has a shape with a negative dimension or too many elements";
-  const Attribute *value = n.attribute("value");
+  const NodeAttribute *value = n.attribute("value");
   if (!value) {
     auto type = RankedTensorType::get(*shape, n.b.getF32Type());
     return n.setResult(n.constantOf(DenseElementsAttr::get(type, 0.0f)));
   }
-  if (value->kind != Attribute::Kind::Tensor || value->tensor->storage != Tensor::Storage::Inline)
+  if (value->kind != NodeAttribute::Kind::Tensor || value->tensor->storage != Tensor::Storage::Inline)
     return n.error() << "expects a tensor of one element as its value";
   const Tensor &tensor = *value->tensor;
   Type element = elementTypeOf(n.b.getContext(), tensor.type);

@@ -103,20 +103,20 @@ private:
   }
 
   bool bindAttributes(const Function &function, const Node &call, Node &node) {
-    std::vector<Attribute> bound;
-    for (Attribute &attribute : node.attributes) {
-      if (attribute.kind != Attribute::Kind::Reference) {
+    std::vector<NodeAttribute> bound;
+    for (NodeAttribute &attribute : node.attributes) {
+      if (attribute.kind != NodeAttribute::Kind::Reference) {
         bound.push_back(std::move(attribute));
         continue;
       }
-      const Attribute *value = nullptr;
+      const NodeAttribute *value = nullptr;
       for (const auto *list : {&call.attributes, &function.defaults})
-        for (const Attribute &candidate : *list)
+        for (const NodeAttribute &candidate : *list)
           if (!value && candidate.name == attribute.s)
             value = &candidate;
       if (!value)
         continue; // an optional attribute that the call does not give
-      Attribute copy = *value;
+      NodeAttribute copy = *value;
       copy.name = attribute.name;
       bound.push_back(std::move(copy));
     }

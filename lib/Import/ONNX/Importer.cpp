@@ -169,8 +169,8 @@ LogicalResult Importer::importNode(const Node &node) {
   Operation *last = block->empty() ? nullptr : &block->back();
   NodeContext context(builder, loc, node, std::move(inputs));
   // The bytes of a tensor may be anywhere, which the initializers know.
-  const Attribute *value = node.opType == "Constant" ? context.attribute("value") : nullptr;
-  if (value && value->kind == Attribute::Kind::Tensor) {
+  const NodeAttribute *value = node.opType == "Constant" ? context.attribute("value") : nullptr;
+  if (value && value->kind == NodeAttribute::Kind::Tensor) {
     FailureOr<Value> constant = initializers.makeConstant(builder, loc, *value->tensor);
     if (failed(constant))
       return failure();
@@ -269,10 +269,12 @@ LogicalResult Importer::finish() {
                                                    ValueRange(results).getTypes()));
   function.setAllResultAttrs(attributes);
   // What only shapes were computed from has no more use.
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(function.front().without_terminator())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  for (Operation *op = function.front().getTerminator()->getPrevNode(); op;) {
+    Operation *before = op->getPrevNode();
+    if (isOpTriviallyDead(op))
+      op->erase();
+    op = before;
+  }
   llvm::StringSet<> read;
   function.walk([&](nn::GetParameterOp op) { read.insert(op.getParameter()); });
   for (auto parameter : llvm::make_early_inc_range(module->getOps<nn::ParameterOp>()))

@@ -57,7 +57,7 @@ struct Tensor {
   std::map<std::string, std::string> metadata;
 };
 
-struct Attribute {
+struct NodeAttribute {
   enum class Kind { Float, Int, String, Tensor, Floats, Ints, Strings, Reference, Other };
 
   std::string name;
@@ -74,7 +74,7 @@ struct Attribute {
 struct Node {
   std::string name, opType, domain, overload;
   std::vector<std::string> inputs, outputs;
-  std::vector<Attribute> attributes;
+  std::vector<NodeAttribute> attributes;
   std::string scope;  ///< the module it comes from, like "model.layers.0.mlp"; may be empty
   int64_t opset = 0;  ///< of its domain; 0 where the model imports none
 };
@@ -96,7 +96,7 @@ struct ValueInfo {
 struct Function {
   std::string name, domain, overload;
   std::vector<std::string> inputs, outputs, attributes;
-  std::vector<Attribute> defaults;
+  std::vector<NodeAttribute> defaults;
   std::vector<Node> nodes;
 };
 

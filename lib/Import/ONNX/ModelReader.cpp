@@ -166,41 +166,41 @@ public:
     return true;
   }
 
-  bool attribute(const ::onnx::AttributeProto &proto, Attribute &attribute) {
+  bool attribute(const ::onnx::AttributeProto &proto, NodeAttribute &attribute) {
     using Proto = ::onnx::AttributeProto;
     attribute.name = proto.name();
     if (!proto.ref_attr_name().empty()) {
-      attribute.kind = Attribute::Kind::Reference;
+      attribute.kind = NodeAttribute::Kind::Reference;
       attribute.s = proto.ref_attr_name();
       return true;
     }
     switch (proto.type()) {
     case Proto::FLOAT:
-      attribute.kind = Attribute::Kind::Float;
+      attribute.kind = NodeAttribute::Kind::Float;
       attribute.f = proto.f();
       return true;
     case Proto::INT:
-      attribute.kind = Attribute::Kind::Int;
+      attribute.kind = NodeAttribute::Kind::Int;
       attribute.i = proto.i();
       return true;
     case Proto::STRING:
-      attribute.kind = Attribute::Kind::String;
+      attribute.kind = NodeAttribute::Kind::String;
       attribute.s = proto.s();
       return true;
     case Proto::TENSOR:
-      attribute.kind = Attribute::Kind::Tensor;
+      attribute.kind = NodeAttribute::Kind::Tensor;
       attribute.tensor = std::make_shared<Tensor>();
       return tensor(proto.t(), *attribute.tensor);
     case Proto::FLOATS:
-      attribute.kind = Attribute::Kind::Floats;
+      attribute.kind = NodeAttribute::Kind::Floats;
       attribute.floats.assign(proto.floats().begin(), proto.floats().end());
       return true;
     case Proto::INTS:
-      attribute.kind = Attribute::Kind::Ints;
+      attribute.kind = NodeAttribute::Kind::Ints;
       attribute.ints.assign(proto.ints().begin(), proto.ints().end());
       return true;
     case Proto::STRINGS:
-      attribute.kind = Attribute::Kind::Strings;
+      attribute.kind = NodeAttribute::Kind::Strings;
       attribute.strings.assign(proto.strings().begin(), proto.strings().end());
       return true;
     default:

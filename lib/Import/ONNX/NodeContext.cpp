@@ -101,16 +101,16 @@ FailureOr<int64_t> NodeContext::integer(unsigned i, StringRef what) const {
 // Attributes
 //===----------------------------------------------------------------------===//
 
-const Attribute *NodeContext::attribute(StringRef name) const {
-  for (const Attribute &attribute : node.attributes)
+const NodeAttribute *NodeContext::attribute(StringRef name) const {
+  for (const NodeAttribute &attribute : node.attributes)
     if (attribute.name == name)
       return &attribute;
   return nullptr;
 }
 
-const Attribute *NodeContext::typed(StringRef name, Attribute::Kind kind,
+const NodeAttribute *NodeContext::typed(StringRef name, NodeAttribute::Kind kind,
                                     StringRef kindName) const {
-  const Attribute *found = attribute(name);
+  const NodeAttribute *found = attribute(name);
   if (!found || found->kind == kind)
     return found;
   error() << "expects " << kindName << " as its attribute '" << name << "'";
@@ -119,22 +119,22 @@ const Attribute *NodeContext::typed(StringRef name, Attribute::Kind kind,
 }
 
 int64_t NodeContext::attrInt(StringRef name, int64_t otherwise) const {
-  const Attribute *found = typed(name, Attribute::Kind::Int, "an integer");
+  const NodeAttribute *found = typed(name, NodeAttribute::Kind::Int, "an integer");
   return found ? found->i : otherwise;
 }
 
 double NodeContext::attrFloat(StringRef name, double otherwise) const {
-  const Attribute *found = typed(name, Attribute::Kind::Float, "a float");
+  const NodeAttribute *found = typed(name, NodeAttribute::Kind::Float, "a float");
   return found ? found->f : otherwise;
 }
 
 std::string NodeContext::attrString(StringRef name, StringRef otherwise) const {
-  const Attribute *found = typed(name, Attribute::Kind::String, "a string");
+  const NodeAttribute *found = typed(name, NodeAttribute::Kind::String, "a string");
   return found ? found->s : otherwise.str();
 }
 
 std::optional<SmallVector<int64_t>> NodeContext::attrInts(StringRef name) const {
-  const Attribute *found = typed(name, Attribute::Kind::Ints, "a list of integers");
+  const NodeAttribute *found = typed(name, NodeAttribute::Kind::Ints, "a list of integers");
   if (!found)
     return std::nullopt;
   return SmallVector<int64_t>(found->ints.begin(), found->ints.end());

@@ -94,7 +94,7 @@ public:
   double attrFloat(llvm::StringRef name, double otherwise) const;
   std::string attrString(llvm::StringRef name, llvm::StringRef otherwise) const;
   std::optional<llvm::SmallVector<int64_t>> attrInts(llvm::StringRef name) const;
-  const Attribute *attribute(llvm::StringRef name) const;
+  const NodeAttribute *attribute(llvm::StringRef name) const;
   bool hasBadAttribute() const { return badAttribute; }
 
   /// A dimension number, from the end where negative, of a tensor of `rank`.
@@ -174,7 +174,7 @@ public:
   mlir::Value sigmoid(mlir::Value x) const;
 
 private:
-  const Attribute *typed(llvm::StringRef name, Attribute::Kind kind,
+  const NodeAttribute *typed(llvm::StringRef name, NodeAttribute::Kind kind,
                          llvm::StringRef kindName) const;
 
   llvm::SmallVector<ImportedValue> inputs;
