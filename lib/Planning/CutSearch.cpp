@@ -20,7 +20,7 @@ namespace {
 /// step of effort, all windows are tried; beyond, at least the first that works and
 /// `leastWindowsTried - 1` more.
 constexpr uint64_t actionsPerEffort = 10u << 20;
-constexpr uint32_t leastWindowsTried = 3;
+constexpr uint32_t leastWindowsTried = 2;
 
 /// Makespans this close are equal: sums in another order differ by rounding.
 constexpr double equalMakespan = 1e-9;
