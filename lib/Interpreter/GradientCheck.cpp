@@ -105,7 +105,7 @@ FailureOr<GradientFunction> buildGradient(func::FuncOp original) {
   Block &body = function.getBody().front();
   auto returnOp = dyn_cast<func::ReturnOp>(body.getTerminator());
   if (!returnOp)
-    return original.emitOpError("does not end in a return");
+    return emitFunctionError(original) << "does not end in a return";
   gradient.variables = findVariables(function);
 
   SmallVector<Seed> seeds;
@@ -113,8 +113,9 @@ FailureOr<GradientFunction> buildGradient(func::FuncOp original) {
     if (isFloat(result.getType()))
       seeds.push_back({result, body.addArgument(result.getType(), result.getLoc())});
   if (seeds.empty() || gradient.variables.empty())
-    return original.emitOpError("has no floating-point result, or no floating-point argument or "
-                                "trained parameter; there is no gradient to check");
+    return emitFunctionError(original)
+           << "has no floating-point result, or no floating-point argument or "
+              "trained parameter; there is no gradient to check";
   SmallVector<Value> wanted;
   for (const Variable &variable : gradient.variables)
     wanted.append(variable.values);
@@ -130,8 +131,9 @@ FailureOr<GradientFunction> buildGradient(func::FuncOp original) {
       if (!found)
         continue;
       if (found.getType() != value.getType())
-        return original.emitOpError("has a gradient of type ")
-               << found.getType() << " for " << variable.name << " of type " << value.getType();
+        return emitFunctionError(original)
+               << "has a gradient of type " << found.getType() << " for " << variable.name
+               << " of type " << value.getType();
       variable.gradients.push_back(results.size());
       results.push_back(found);
     }
@@ -213,7 +215,7 @@ LogicalResult readVariables(func::FuncOp function, ArrayRef<Variable> variables,
 FailureOr<SmallVector<GradientCheckEntry>>
 checkGradient(func::FuncOp function, ArrayRef<Tensor> args, const GradientCheckOptions &options) {
   if (!function.getBody().hasOneBlock())
-    return function.emitOpError("expects a body of one block to differentiate");
+    return emitFunctionError(function) << "expects a body of one block to differentiate";
   FailureOr<GradientFunction> gradient = buildGradient(function);
   if (failed(gradient))
     return failure();
@@ -252,9 +254,10 @@ checkGradient(func::FuncOp function, ArrayRef<Tensor> args, const GradientCheckO
       double error = std::abs(derivative - *difference) /
                      std::max({1.0, std::abs(derivative), std::abs(*difference)});
       if (!(error <= options.tolerance))
-        return function.emitOpError("has a wrong gradient of ")
-               << variable.name << " at element " << i << ": the derivative rules give "
-               << derivative << ", differences give " << *difference;
+        return emitFunctionError(function)
+               << "has a wrong gradient of " << variable.name << " at element " << i
+               << ": the derivative rules give " << derivative << ", differences give "
+               << *difference << " (relative error " << error << ")";
       entry.largestError = std::max(entry.largestError, error);
     }
     entries.push_back(std::move(entry));

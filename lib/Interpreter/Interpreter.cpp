@@ -29,25 +29,34 @@ const RuleRegistry &getRules() {
   return registry;
 }
 
+InFlightDiagnostic emitFunctionError(func::FuncOp function) {
+  return function.emitError() << "function '" << function.getName() << "' ";
+}
+
 //===----------------------------------------------------------------------===//
 // Checks
 //===----------------------------------------------------------------------===//
 
+bool canHold(Type type, const InterpreterOptions &options) {
+  auto tensorType = dyn_cast<RankedTensorType>(type);
+  if (!isSupportedElementType(getElementTypeOrSelf(type)) ||
+      (isa<ShapedType>(type) && !(tensorType && tensorType.hasStaticShape())))
+    return false;
+  int64_t count = 1;
+  return llvm::all_of(shapeOf(type), [&](int64_t size) {
+    return !llvm::MulOverflow(count, size, count) && count <= options.maxElements;
+  });
+}
+
 /// Checks that values of `type` can be held: `what` names the value in the error at `op`.
 static LogicalResult checkType(Operation *op, Type type, const InterpreterOptions &options,
                                const Twine &what) {
-  auto tensorType = dyn_cast<RankedTensorType>(type);
-  Type elementType = tensorType ? tensorType.getElementType() : type;
-  if (!isSupportedElementType(elementType) || (tensorType && !tensorType.hasStaticShape()))
-    return op->emitOpError() << what << " has type " << type
-                             << ", expected a tensor of static shape or a scalar, of floats or "
-                                "integers of up to 64 bits";
-  int64_t count = 1;
-  for (int64_t size : shapeOf(type))
-    if (llvm::MulOverflow(count, size, count) || count > options.maxElements)
-      return op->emitOpError() << what << " has type " << type << ", more than the limit of "
-                               << options.maxElements << " elements";
-  return success();
+  if (canHold(type, options))
+    return success();
+  return op->emitOpError() << what << " has type " << type
+                           << ", expected a scalar or a tensor of static shape, of floats or "
+                              "integers of up to 64 bits, with at most "
+                           << options.maxElements << " elements";
 }
 
 static LogicalResult checkTypes(Operation *op, const InterpreterOptions &options) {
@@ -105,8 +114,8 @@ private:
 
 LogicalResult Interpreter::checkArguments(func::FuncOp function, ArrayRef<Tensor> args) {
   if (args.size() != function.getNumArguments())
-    return function.emitOpError("takes ")
-           << function.getNumArguments() << " arguments, given " << args.size();
+    return emitFunctionError(function)
+           << "takes " << function.getNumArguments() << " arguments, given " << args.size();
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
     if (failed(checkType(function, type, options, "argument " + Twine(i))))
       return failure();
@@ -115,7 +124,8 @@ LogicalResult Interpreter::checkArguments(func::FuncOp function, ArrayRef<Tensor
       llvm::raw_string_ostream os(given);
       llvm::interleave(args[i].shape(), os, "x");
       os << (args[i].rank() ? "x" : "") << args[i].elementType();
-      return function.emitOpError("argument ") << i << " has type " << type << ", given " << given;
+      return emitFunctionError(function)
+             << "argument " << i << " has type " << type << ", given " << given;
     }
   }
   return success();
@@ -125,9 +135,9 @@ FailureOr<SmallVector<Tensor>> Interpreter::run(func::FuncOp function, ArrayRef<
   if (failed(checkArguments(function, args)))
     return failure();
   if (!function.getBody().hasOneBlock())
-    return function.emitOpError("expects a body of one block to interpret");
+    return emitFunctionError(function) << "expects a body of one block to interpret";
   if (llvm::is_contained(callStack, function))
-    return function.emitOpError("calls itself; without branches that never ends");
+    return emitFunctionError(function) << "calls itself; without branches that never ends";
   callStack.push_back(function);
 
   Block &body = function.getBody().front();
@@ -156,12 +166,10 @@ FailureOr<SmallVector<Tensor>> Interpreter::run(func::FuncOp function, ArrayRef<
     FailureOr<SmallVector<Tensor>> results = runOp(&op, operands);
     if (failed(results))
       return failure();
-    if (options.observer)
-      options.observer(&op, *results);
     for (auto [result, tensor] : llvm::zip_equal(op.getResults(), *results))
       define(result, tensor);
   }
-  return function.emitOpError("does not end in a return");
+  return emitFunctionError(function) << "does not end in a return";
 }
 
 FailureOr<SmallVector<Tensor>> Interpreter::runOp(Operation *op, ArrayRef<Tensor> operands) {

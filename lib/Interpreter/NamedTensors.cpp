@@ -55,8 +55,8 @@ static FailureOr<Tensor> convert(func::FuncOp function, StringRef name,
   FailureOr<Tensor> tensor = Tensor::fromBytes(type.getShape(), from, bytes);
   assert(succeeded(tensor) && "the reader checks sizes");
   if (isa<FloatType>(to) != tensor->isFloat())
-    return function.emitOpError("takes '")
-           << name << "' as " << type << ", the file has " << describe(entry);
+    return emitFunctionError(function)
+           << "takes '" << name << "' as " << type << ", the file has " << describe(entry);
   if (tensor->isFloat()) {
     Tensor result = tensor->retyped(to);
     result.roundToType();
@@ -68,8 +68,8 @@ static FailureOr<Tensor> convert(func::FuncOp function, StringRef name,
     if (isUnsigned && width < 64)
       value &= (int64_t(1) << width) - 1;
     if (wrapToIntegerType(value, to) != value || (isUnsigned && width == 64 && value < 0))
-      return function.emitOpError("takes '")
-             << name << "' as " << type << ", the file's value " << value << " does not fit";
+      return emitFunctionError(function) << "takes '" << name << "' as " << type
+                                         << ", the file's value " << value << " does not fit";
   }
   return tensor->retyped(to);
 }
@@ -82,17 +82,18 @@ static FailureOr<ArrayRef<char>> selectBytes(func::FuncOp function, StringRef na
   ArrayRef<int64_t> wanted = type.getShape(), given = entry.shape;
   if (!firstSample) {
     if (wanted != given)
-      return function.emitOpError("takes '")
-             << name << "' as " << type << ", the file has " << describe(entry);
+      return emitFunctionError(function)
+             << "takes '" << name << "' as " << type << ", the file has " << describe(entry);
     return entry.bytes;
   }
   if (wanted.empty() || given.size() != wanted.size() || given.drop_front() != wanted.drop_front())
-    return function.emitOpError("takes '")
-           << name << "' as " << type << ", the file's samples do not fit: it has "
+    return emitFunctionError(function)
+           << "takes '" << name << "' as " << type << ", the file's samples do not fit: it has "
            << describe(entry);
   if (*firstSample < 0 || *firstSample > given[0] - wanted[0])
-    return function.emitOpError("takes ") << wanted[0] << " samples of '" << name << "' from "
-                                          << *firstSample << " on, the file has " << given[0];
+    return emitFunctionError(function)
+           << "takes " << wanted[0] << " samples of '" << name << "' from " << *firstSample
+           << " on, the file has " << given[0];
   if (given[0] == 0)
     return entry.bytes;
   uint64_t sampleBytes = entry.bytes.size() / given[0];
@@ -106,16 +107,16 @@ FailureOr<SmallVector<Tensor>> loadArguments(func::FuncOp function, const Safete
     if (std::string name = argumentName(function, i); !file.find(name))
       missing += (missing.empty() ? "'" : ", '") + name + "'";
   if (!missing.empty())
-    return function.emitOpError("takes inputs that '")
-           << file.path() << "' does not have: " << missing;
+    return emitFunctionError(function)
+           << "takes inputs that '" << file.path() << "' does not have: " << missing;
   SmallVector<Tensor> args;
   for (auto [i, argumentType] : llvm::enumerate(function.getArgumentTypes())) {
     std::string name = argumentName(function, i);
     const SafetensorsFile::Entry &entry = *file.find(name);
     auto type = dyn_cast<RankedTensorType>(argumentType);
-    if (!type || !type.hasStaticShape() || !isSupportedElementType(type.getElementType()))
-      return function.emitOpError("takes '")
-             << name << "' as " << argumentType << ", which no file can hold";
+    if (!type || !canHold(type))
+      return emitFunctionError(function)
+             << "takes '" << name << "' as " << argumentType << ", which no file can hold";
     FailureOr<ArrayRef<char>> bytes = selectBytes(function, name, entry, type, firstSample);
     if (failed(bytes))
       return failure();
@@ -156,16 +157,16 @@ static LogicalResult compareOne(func::FuncOp function, StringRef name, const Ten
       different += result.intAt(i) != golden.intAt(i);
     os << name << ": " << different << " of " << result.size() << " elements differ\n";
     if (different)
-      return function.emitOpError("result '")
-             << name << "' differs from its golden in " << different << " elements";
+      return emitFunctionError(function)
+             << "result '" << name << "' differs from its golden in " << different << " elements";
     return success();
   }
   double error = relativeError(result, golden);
   os << name << ": relative error " << llvm::format("%.3g", error) << "\n";
   if (!(error <= tolerance))
-    return function.emitOpError("result '")
-           << name << "' differs from its golden by " << error << " in relative L2 norm, expected "
-           << tolerance << " or less";
+    return emitFunctionError(function)
+           << "result '" << name << "' differs from its golden by " << error
+           << " in relative L2 norm, expected " << tolerance << " or less";
   return success();
 }
 
@@ -178,7 +179,8 @@ LogicalResult compareResults(func::FuncOp function, ArrayRef<Tensor> results,
   for (const auto &[name, entry] : golden.entries()) {
     auto found = positions.find(name);
     if (found == positions.end()) {
-      function.emitOpError("has no result '") << name << "', which '" << golden.path() << "' has";
+      emitFunctionError(function) << "has no result '" << name << "', which '" << golden.path()
+                                  << "' has";
       same = false;
       continue;
     }
@@ -195,8 +197,8 @@ LogicalResult compareResults(func::FuncOp function, ArrayRef<Tensor> results,
       same = false;
   }
   if (golden.entries().empty())
-    return function.emitOpError("has nothing to compare with: '")
-           << golden.path() << "' holds no tensor";
+    return emitFunctionError(function)
+           << "has nothing to compare with: '" << golden.path() << "' holds no tensor";
   return success(same);
 }
 

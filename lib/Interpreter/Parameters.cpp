@@ -44,7 +44,7 @@ static FailureOr<Tensor> readExternal(nn::ParameterOp op, nn::ExternalAttr exter
 FailureOr<Tensor> readParameter(Operation *parameter, const InterpreterOptions &options) {
   auto op = cast<nn::ParameterOp>(parameter);
   auto type = cast<RankedTensorType>(op.getType());
-  if (!isSupportedElementType(type.getElementType()) || type.getNumElements() > options.maxElements)
+  if (!canHold(type, options))
     return op.emitOpError("has type ") << type << ", which the interpreter cannot hold";
   if (auto external = dyn_cast<nn::ExternalAttr>(op.getInit()))
     return readExternal(op, external, options);

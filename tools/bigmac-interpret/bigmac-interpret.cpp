@@ -94,14 +94,12 @@ static FailureOr<SmallVector<Tensor>> readArguments(func::FuncOp function) {
   }
   SmallVector<Tensor> args;
   if (function.getNumArguments() && !checkGradients)
-    return function.emitOpError("takes arguments; give them with --inputs");
+    return emitFunctionError(function) << "takes arguments; give them with --inputs";
   RandomValues random(seed);
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
-    auto tensorType = dyn_cast<RankedTensorType>(type);
-    if (!isSupportedElementType(getElementTypeOrSelf(type)) ||
-        (tensorType && !tensorType.hasStaticShape()))
-      return function.emitOpError("takes argument ")
-             << i << " of type " << type << ", for which there are no random values";
+    if (!canHold(type))
+      return emitFunctionError(function) << "takes argument " << i << " of type " << type
+                                         << ", for which there are no random values";
     args.push_back(random.draw(type, low, high, integers));
   }
   return args;
@@ -181,6 +179,7 @@ static LogicalResult run() {
                   tensor::TensorDialect>();
   registerVJPModels(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false);
   auto sources = std::make_shared<llvm::SourceMgr>();
   sources->AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
   SourceMgrDiagnosticHandler handler(*sources, &context);

@@ -17,7 +17,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringMap.h"
 
-#include <functional>
 #include <string>
 
 namespace bigmac::interpreter {
@@ -33,11 +32,8 @@ struct InterpreterOptions {
   /// Values that take precedence over the initial values of parameters, by symbol name.
   llvm::StringMap<Tensor> parameters;
 
-  /// Values with more elements than this are an error rather than an exhausted machine.
+  /// Values with more elements than this are an error, not an exhausted machine.
   int64_t maxElements = int64_t(1) << 28;
-
-  /// Called after each op of each function that runs, with the op's results.
-  std::function<void(mlir::Operation *, llvm::ArrayRef<Tensor>)> observer;
 };
 
 /// Runs `function` on `args` (one tensor an argument, of the argument's shape and element type) and
@@ -46,6 +42,13 @@ struct InterpreterOptions {
 llvm::FailureOr<llvm::SmallVector<Tensor>> interpret(mlir::func::FuncOp function,
                                                      llvm::ArrayRef<Tensor> args,
                                                      const InterpreterOptions &options = {});
+
+/// Whether the interpreter can hold a value of `type`: a tensor of static shape within the limit,
+/// or a scalar, of a supported element type.
+bool canHold(mlir::Type type, const InterpreterOptions &options = {});
+
+/// An error at a function that begins with its name.
+mlir::InFlightDiagnostic emitFunctionError(mlir::func::FuncOp function);
 
 /// Whether `evaluateOp` can evaluate ops of this name.
 bool hasRule(mlir::Operation *op);
