@@ -45,6 +45,19 @@ static SmallVector<Attribute> foldByItself(Operation *op, ArrayRef<Attribute> op
   return attributes;
 }
 
+Attribute bigmac::nn::constantValueOf(Value value, int64_t maxBytes) {
+  Attribute attribute;
+  if (matchPattern(value, m_Constant(&attribute)))
+    return attribute;
+  auto broadcast = value.getDefiningOp<BroadcastOp>();
+  if (!broadcast || !isSmall(value.getType(), maxBytes) ||
+      !matchPattern(broadcast.getInput(), m_Constant(&attribute)) ||
+      !interpreter::hasRule(broadcast))
+    return {};
+  FailureOr<SmallVector<Attribute>> values = interpreter::evaluateOp(broadcast, {attribute});
+  return succeeded(values) ? values->front() : Attribute();
+}
+
 LogicalResult bigmac::nn::foldToConstants(Operation *op, OpBuilder &builder,
                                           SmallVectorImpl<Value> &results, int64_t maxBytes) {
   results.clear();
@@ -53,11 +66,12 @@ LogicalResult bigmac::nn::foldToConstants(Operation *op, OpBuilder &builder,
     return success();
   SmallVector<Attribute> operands;
   for (Value operand : op->getOperands()) {
-    Attribute attribute;
-    if (!matchPattern(operand, m_Constant(&attribute)))
+    operands.push_back(constantValueOf(operand, maxBytes));
+    if (!operands.back())
       return success();
-    operands.push_back(attribute);
   }
+  if (isa<BroadcastOp>(op) && !isa<SplatElementsAttr>(operands.front()))
+    return success();
   SmallVector<Attribute> values;
   bool small = llvm::all_of(op->getResultTypes(),
                             [&](Type type) { return isSmall(type, maxBytes); });

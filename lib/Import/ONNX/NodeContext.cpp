@@ -2,9 +2,9 @@
 
 #include "NodeContext.h"
 
+#include "dialects/NN/Transforms/FoldConstants.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace bigmac;
@@ -65,10 +65,9 @@ InFlightDiagnostic NodeContext::error() const {
 //===----------------------------------------------------------------------===//
 
 DenseElementsAttr NodeContext::constant(unsigned i) const {
-  DenseElementsAttr elements;
-  if (has(i) && in(i))
-    matchPattern(in(i), m_Constant(&elements));
-  return elements;
+  if (!has(i) || !in(i))
+    return {};
+  return dyn_cast_or_null<DenseElementsAttr>(nn::constantValueOf(in(i)));
 }
 
 FailureOr<SmallVector<int64_t>> NodeContext::ints(unsigned i, StringRef what) const {

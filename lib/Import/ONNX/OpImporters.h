@@ -24,6 +24,9 @@ mlir::LogicalResult importConstantOfShape(NodeContext &n);
 mlir::LogicalResult importRange(NodeContext &n);
 mlir::LogicalResult importOneHot(NodeContext &n);
 
+// Einsum.cpp
+mlir::LogicalResult importEinsum(NodeContext &n);
+
 // Elementwise.cpp
 using Binary = llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)>;
 mlir::LogicalResult importBinary(NodeContext &n, Binary build);

@@ -109,6 +109,7 @@ void bigmac::onnx::registerOpsDToG(OpTable &table) {
   table.add("DepthToSpace", 11, 1, 1, [](NodeContext &n) { return importDepthSpace(n, true); });
   table.add("Div", 13, 2, 2, importDiv);
   table.add("Dropout", 12, 1, 3, importDropout);
+  table.add("Einsum", 12, 1, kAnyNumber, importEinsum);
   table.add("Elu", 6, 1, 1, importElu);
   table.add("Equal", 11, 2, 2,
             [](NodeContext &n) { return importCompare(n, NodeContext::Compare::Equal); });
