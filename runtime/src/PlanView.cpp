@@ -66,11 +66,7 @@ bool Opener::header() {
   if (plan.image_size != size)
     return fail("its size is " + std::to_string(size) + " bytes, its header says " +
                 std::to_string(plan.image_size));
-  uint64_t checksum = plan.checksum;
-  std::vector<unsigned char> copy(base, base + size);
-  plan.checksum = 0;
-  std::memcpy(copy.data(), &plan, sizeof(plan));
-  if (hash64(copy.data(), size) != checksum)
+  if (planChecksum(base, size) != plan.checksum)
     return fail("its checksum does not match");
   if (plan.ranks == 0 || plan.replicas == 0 || plan.microbatches == 0 || plan.samples == 0 ||
       plan.ranks > (1u << 20) || plan.replicas > (1u << 20) || plan.microbatches > (1u << 30) ||
@@ -311,6 +307,11 @@ uint64_t PlanView::bytes(const bm_input &input) const {
 
 uint64_t PlanView::bytes(const bm_param &param) const {
   return elements(param.dims) * elementBytes(param.dtype);
+}
+
+uint64_t planChecksum(const void *image, size_t size) {
+  constexpr size_t start = offsetof(bm_plan, checksum) + sizeof(bm_plan::checksum);
+  return hash64(static_cast<const unsigned char *>(image) + start, size - start);
 }
 
 std::string counted(uint64_t count, const char *noun) {

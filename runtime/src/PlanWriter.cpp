@@ -297,9 +297,8 @@ std::optional<std::vector<unsigned char>> PlanWriter::finish(std::string &error)
   plan.rank_plans = blob.table(rankTable);
 
   plan.image_size = blob.bytes.size();
-  plan.checksum = 0;
   std::memcpy(blob.bytes.data(), &plan, sizeof(plan));
-  plan.checksum = hash64(blob.bytes.data(), blob.bytes.size());
+  plan.checksum = planChecksum(blob.bytes.data(), blob.bytes.size());
   std::memcpy(blob.bytes.data(), &plan, sizeof(plan));
 
   if (!PlanView::open(blob.bytes.data(), blob.bytes.size(), error))

@@ -71,6 +71,9 @@ bool checkPrograms(const PlanView &plan, std::string &error);
 /// "F chunk 1 microbatch 3"; for messages and traces.
 std::string actionName(const bm_instr &instr);
 
+/// bm_plan.checksum of an image of at least a header's size.
+uint64_t planChecksum(const void *image, size_t size);
+
 /// "1 rank", "2 ranks".
 std::string counted(uint64_t count, const char *noun);
 

@@ -218,7 +218,8 @@ typedef struct bm_plan {
   uint32_t version;
   uint32_t header_size; /* sizeof(bm_plan) */
   uint64_t image_size;
-  uint64_t checksum; /* hash64 (Hash.h) of the image with this field zero */
+  uint64_t checksum; /* hash64 (Hash.h) of everything after this field; what precedes it is checked
+                        itself */
   bm_string model;   /* the model's name */
   bm_string target;  /* "cpu" */
   bm_string compiler;

@@ -202,3 +202,12 @@ TEST(Run, TraceHasEveryRanksActions) {
                              "B chunk 0 microbatch 0", "B chunk 0 microbatch 1"})
       EXPECT_GE((actions[{rank, name}]), 2) << rank << name;
 }
+
+TEST(Run, ProgramLinkedAsTheCompilerLinks) {
+  Job job({2, 1, 2, false});
+  Result result = execute({"mpirun", "--oversubscribe", "-np", "2", BM_LINKED_PROGRAM, "--data",
+                           job.dir / "data", "--steps", "2", "--init", job.dir / "w.safetensors"},
+                          {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("step 2/2"), std::string::npos) << result.out;
+}
