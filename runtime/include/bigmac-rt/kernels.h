@@ -22,6 +22,14 @@ void bm_sgemm(int transA, int transB, int64_t m, int64_t n, int64_t k, float alp
               int64_t lda, int64_t strideA, const float *b, int64_t ldb, int64_t strideB,
               float beta, float *c, int64_t ldc, int64_t strideC, int64_t batch);
 
+/* A lookup with `index` in a table of `size` rows, which lacks it: says so and ends the process. */
+#ifdef __cplusplus
+[[noreturn]]
+#else
+_Noreturn
+#endif
+void bm_index_error(int64_t index, int64_t size);
+
 #ifdef __cplusplus
 } // extern "C"
 #endif
