@@ -47,16 +47,29 @@ static std::string describe(const SafetensorsFile::Entry &entry) {
   return text + "]";
 }
 
-/// The entry's elements from `offset` on as a tensor of `type`; sizes have been checked.
-static FailureOr<Tensor> convert(func::FuncOp function, StringRef name,
-                                 const SafetensorsFile::Entry &entry, ArrayRef<char> bytes,
-                                 RankedTensorType type) {
-  Type from = elementTypeOf(function.getContext(), entry.dtype), to = type.getElementType();
-  FailureOr<Tensor> tensor = Tensor::fromBytes(type.getShape(), from, bytes);
+namespace {
+/// Whom an error is about: "function 'main' takes 'x' as 'tensor<2xf32>', the file has F32 [3]".
+struct Subject {
+  func::FuncOp function;
+  StringRef verb;
+  StringRef name;
+  RankedTensorType type;
+
+  InFlightDiagnostic error() const {
+    return emitFunctionError(function) << verb << " '" << name << "' as " << type << ", the file";
+  }
+};
+} // namespace
+
+/// The entry's elements from `bytes`, which are as many as the type has.
+static FailureOr<Tensor> convert(const Subject &subject, const SafetensorsFile::Entry &entry,
+                                 ArrayRef<char> bytes) {
+  Type from = elementTypeOf(subject.type.getContext(), entry.dtype);
+  Type to = subject.type.getElementType();
+  FailureOr<Tensor> tensor = Tensor::fromBytes(subject.type.getShape(), from, bytes);
   assert(succeeded(tensor) && "the reader checks sizes");
   if (isa<FloatType>(to) != tensor->isFloat())
-    return emitFunctionError(function)
-           << "takes '" << name << "' as " << type << ", the file has " << describe(entry);
+    return subject.error() << " has " << describe(entry);
   if (tensor->isFloat()) {
     Tensor result = tensor->retyped(to);
     result.roundToType();
@@ -68,36 +81,38 @@ static FailureOr<Tensor> convert(func::FuncOp function, StringRef name,
     if (isUnsigned && width < 64)
       value &= (int64_t(1) << width) - 1;
     if (wrapToIntegerType(value, to) != value || (isUnsigned && width == 64 && value < 0))
-      return emitFunctionError(function) << "takes '" << name << "' as " << type
-                                         << ", the file's value " << value << " does not fit";
+      return subject.error() << "'s value " << value << " does not fit";
   }
   return tensor->retyped(to);
 }
 
-/// The part of `entry` that is an argument of `type`: all of it, or samples from `firstSample` on.
-static FailureOr<ArrayRef<char>> selectBytes(func::FuncOp function, StringRef name,
+/// The part of `entry` that is a value of the subject's type: all of it, or samples from
+/// `firstSample` on.
+static FailureOr<ArrayRef<char>> selectBytes(const Subject &subject,
                                              const SafetensorsFile::Entry &entry,
-                                             RankedTensorType type,
                                              std::optional<int64_t> firstSample) {
-  ArrayRef<int64_t> wanted = type.getShape(), given = entry.shape;
+  ArrayRef<int64_t> wanted = subject.type.getShape(), given = entry.shape;
   if (!firstSample) {
     if (wanted != given)
-      return emitFunctionError(function)
-             << "takes '" << name << "' as " << type << ", the file has " << describe(entry);
+      return subject.error() << " has " << describe(entry);
     return entry.bytes;
   }
   if (wanted.empty() || given.size() != wanted.size() || given.drop_front() != wanted.drop_front())
-    return emitFunctionError(function)
-           << "takes '" << name << "' as " << type << ", the file's samples do not fit: it has "
-           << describe(entry);
+    return subject.error() << "'s samples do not fit: it has " << describe(entry);
   if (*firstSample < 0 || *firstSample > given[0] - wanted[0])
-    return emitFunctionError(function)
-           << "takes " << wanted[0] << " samples of '" << name << "' from " << *firstSample
-           << " on, the file has " << given[0];
+    return subject.error() << " has " << given[0] << " samples, too few to take " << wanted[0]
+                           << " from " << *firstSample << " on";
   if (given[0] == 0)
     return entry.bytes;
   uint64_t sampleBytes = entry.bytes.size() / given[0];
   return entry.bytes.slice(*firstSample * sampleBytes, wanted[0] * sampleBytes);
+}
+
+/// The value of the subject's type in the file.
+static FailureOr<Tensor> load(const Subject &subject, const SafetensorsFile::Entry &entry,
+                              std::optional<int64_t> firstSample = std::nullopt) {
+  FailureOr<ArrayRef<char>> bytes = selectBytes(subject, entry, firstSample);
+  return failed(bytes) ? FailureOr<Tensor>(failure()) : convert(subject, entry, *bytes);
 }
 
 FailureOr<SmallVector<Tensor>> loadArguments(func::FuncOp function, const SafetensorsFile &file,
@@ -117,10 +132,7 @@ FailureOr<SmallVector<Tensor>> loadArguments(func::FuncOp function, const Safete
     if (!type || !canHold(type))
       return emitFunctionError(function)
              << "takes '" << name << "' as " << argumentType << ", which no file can hold";
-    FailureOr<ArrayRef<char>> bytes = selectBytes(function, name, entry, type, firstSample);
-    if (failed(bytes))
-      return failure();
-    FailureOr<Tensor> tensor = convert(function, name, entry, *bytes, type);
+    FailureOr<Tensor> tensor = load({function, "takes", name, type}, entry, firstSample);
     if (failed(tensor))
       return failure();
     args.push_back(*tensor);
@@ -189,10 +201,7 @@ LogicalResult compareResults(func::FuncOp function, ArrayRef<Tensor> results,
     auto type = RankedTensorType::get(result.shape(), result.isFloat()
                                                           ? Float64Type::get(function.getContext())
                                                           : result.elementType());
-    FailureOr<ArrayRef<char>> bytes =
-        selectBytes(function, name, entry, type, /*firstSample=*/std::nullopt);
-    FailureOr<Tensor> expected =
-        failed(bytes) ? FailureOr<Tensor>(failure()) : convert(function, name, entry, *bytes, type);
+    FailureOr<Tensor> expected = load({function, "gives", name, type}, entry);
     if (failed(expected) || failed(compareOne(function, name, result, *expected, tolerance, os)))
       same = false;
   }

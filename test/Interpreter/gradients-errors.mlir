@@ -45,7 +45,7 @@ func.func @statistic(%x: tensor<2xf64>) -> tensor<f64> {
   return %rstd : tensor<f64>
 }
 
-// CHECK: [[@LINE+2]]:13: error: 'nn.attention' op has no derivative of its mask
+// CHECK: [[@LINE+2]]:14: error: 'nn.attention' op has no derivative of its mask
 func.func @mask(%x: tensor<1x1x2x2xf64>) -> tensor<1x1x2x2xf64> {
   %y, %lse = nn.attention %x, %x, %x mask %x : tensor<1x1x2x2xf64> scale 1.0 : tensor<1x1x2x2xf64>, tensor<1x1x2x2xf64>, tensor<1x1x2x2xf64>
   return %y : tensor<1x1x2x2xf64>

@@ -34,7 +34,7 @@
 // RUN: python3 %S/Inputs/make_safetensors.py %t/wrong.safetensors x:F64:3=1.0 y:F32:1=0 result2:I64:2=1,2
 // RUN: not bigmac-interpret %s --inputs=%t/in.safetensors --compare=%t/wrong.safetensors 2>&1 | FileCheck %s --check-prefix=WRONG
 // WRONG: error: function 'main' result 'result2' differs from its golden in 1 elements
-// WRONG: error: function 'main' has result 'x' of type 'tensor<2xf64>', the file has F64 [3]
+// WRONG: error: function 'main' gives 'x' as 'tensor<2xf64>', the file has F64 [3]
 // WRONG: error: function 'main' has no result 'y', which '{{.*}}wrong.safetensors' has
 
 // RUN: python3 %S/Inputs/make_safetensors.py %t/empty.safetensors
@@ -58,7 +58,7 @@
 // RUN: not bigmac-interpret %s --entry=small --inputs=%t/data.safetensors --sample=4 2>&1 | FileCheck %s --check-prefix=FEW
 // RUN: not bigmac-interpret %s --entry=small --inputs=%t/data.safetensors 2>&1 | FileCheck %s --check-prefix=SHAPE
 // SAMPLE: result0: tensor<2xi8> = [4, 5]
-// FEW: error: function 'small' takes 2 samples of 'small' from 4 on, the file has 5
+// FEW: error: function 'small' takes 'small' as 'tensor<2xi8>', the file has 5 samples, too few to take 2 from 4 on
 // SHAPE: error: function 'small' takes 'small' as 'tensor<2xi8>', the file has I8 [5]
 
 // RUN: not bigmac-interpret %s --entry=none 2>&1 | FileCheck %s --check-prefix=ENTRY
