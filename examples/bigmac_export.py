@@ -16,6 +16,7 @@ random operator or an active dropout is an error. Batch and sequence sizes are t
 from __future__ import annotations
 
 import ast
+import inspect
 import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
@@ -52,12 +53,12 @@ def export(
     """Writes `model` to `path` and returns the ONNX IR model.
 
     `example_inputs` are the tensors of one microbatch, in order or by the names of `forward`'s arguments.
-    `input_names` name the graph's inputs (and the tensors of the training data); a mapping's keys are the default.
+    Names become the graph's inputs, and the tensors of the training data; `input_names` gives them to a sequence.
     `external_data` puts the weights beside the model, in `path` + ".data" (needed above 2 GB).
     `verify` runs the graph through ONNX's reference evaluator and compares all outputs with PyTorch's: slow for
     large models, and the only step here that needs more than the weights' memory.
     """
-    args, kwargs, input_names = _inputs(example_inputs, input_names)
+    args, kwargs, input_names = _inputs(model, example_inputs, input_names)
     _refuse_dropout(model)
     with warnings.catch_warnings():
         # The exporter warns about training mode, which is what is wanted here.
@@ -89,11 +90,15 @@ def export(
     return program.model
 
 
-def _inputs(example_inputs, input_names):
+def _inputs(model, example_inputs, input_names):
     # Clones, because the exporter merges two arguments that are the same tensor.
     if isinstance(example_inputs, Mapping):
-        kwargs = {name: tensor.clone() for name, tensor in example_inputs.items()}
-        return (), kwargs, list(input_names or kwargs)
+        if input_names is not None:
+            raise ExportError("example inputs by name are the graph's inputs under these names: leave input_names out")
+        # In the order of forward's arguments, whatever the mapping's: the same model gives the same file.
+        known = [name for name in inspect.signature(model.forward).parameters if name in example_inputs]
+        order = known + [name for name in example_inputs if name not in known]
+        return (), {name: example_inputs[name].clone() for name in order}, order
     if input_names is None:
         raise ExportError("input_names is needed where the example inputs are a sequence")
     return tuple(tensor.clone() for tensor in example_inputs), {}, list(input_names)
