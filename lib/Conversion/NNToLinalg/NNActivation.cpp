@@ -93,6 +93,22 @@ struct LowerSilu : OpConversionPattern<nn::SiluOp> {
   }
 };
 
+struct LowerSigmoid : OpConversionPattern<nn::SigmoidOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(nn::SigmoidOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RankedTensorType type = op.getType();
+    rewriter.replaceOp(op, e.map(type.getShape(), type.getElementType(),
+                                 {{adaptor.getInput(), iota(type.getRank())}},
+                                 [](Emitter &e, ValueRange args) {
+                                   Value one = e.constant(args[0].getType(), 1.0);
+                                   return e.div(one, e.add(e.exp(e.neg(args[0])), 1.0));
+                                 }));
+    return success();
+  }
+};
+
 struct LowerGelu : OpConversionPattern<nn::GeluOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult matchAndRewrite(nn::GeluOp op, OpAdaptor adaptor,
@@ -117,5 +133,5 @@ struct LowerGelu : OpConversionPattern<nn::GeluOp> {
 } // namespace
 
 void bigmac::populateNNActivationToLinalgPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerSoftmax, LowerLogSoftmax, LowerSilu, LowerGelu>(patterns.getContext());
+  patterns.add<LowerSoftmax, LowerLogSoftmax, LowerSilu, LowerSigmoid, LowerGelu>(patterns.getContext());
 }
