@@ -80,7 +80,7 @@ TEST_F(EvaluateOpTest, ManyResults) {
     %y, %rstd = nn.rms_norm %a epsilon 0.0 : tensor<1x2xf32>)");
   ASSERT_TRUE(succeeded(results));
   ASSERT_EQ(results->size(), 2u);
-  EXPECT_EQ(cast<DenseElementsAttr>((*results)[1]).getValues<float>()[0], 0.28284271f);
+  EXPECT_EQ(cast<DenseElementsAttr>((*results)[1]).getValues<float>()[0], 0.28284271247461903f);
 }
 
 TEST_F(EvaluateOpTest, SplatsStaySplats) {

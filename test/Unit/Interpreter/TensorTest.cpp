@@ -2,6 +2,7 @@
 
 #include "bigmac/Interpreter/Tensor.h"
 
+#include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/MLIRContext.h"
