@@ -62,8 +62,6 @@ static LogicalResult runPasses(ModuleOp module, StringRef name, const CompileOpt
                                llvm::function_ref<void(OpPassManager &)> build) {
   PhaseTimer timer(options, name);
   PassManager passes(module.getContext());
-  if (failed(applyPassManagerCLOptions(passes)))
-    return failure();
   build(passes);
   return passes.run(module);
 }

@@ -206,6 +206,7 @@ int bigmac::compileMain(int argc, char **argv, DialectRegistry &registry) {
       commandLine += (commandLine.empty() ? "" : " ") + argument.str();
   }
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   llvm::SourceMgr sources;
   // MLIR text has lines to show; a model has node names.
   std::optional<SourceMgrDiagnosticHandler> sourceHandler;

@@ -15,9 +15,6 @@
 #include "dialects/Pipeline/IR/PipelineDialect.h.inc"
 #include "dialects/Pipeline/IR/PipelineEnums.h.inc"
 
-#define GET_ATTRDEF_CLASSES
-#include "dialects/Pipeline/IR/PipelineAttrs.h.inc"
-
 #define GET_OP_CLASSES
 #include "dialects/Pipeline/IR/PipelineOps.h.inc"
 

@@ -3,8 +3,6 @@
 #include "dialects/Pipeline/IR/Pipeline.h"
 
 #include "mlir/IR/Builders.h"
-#include "mlir/IR/DialectImplementation.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace bigmac::pipeline;
@@ -12,14 +10,7 @@ using namespace bigmac::pipeline;
 #include "dialects/Pipeline/IR/PipelineDialect.cpp.inc"
 #include "dialects/Pipeline/IR/PipelineEnums.cpp.inc"
 
-#define GET_ATTRDEF_CLASSES
-#include "dialects/Pipeline/IR/PipelineAttrs.cpp.inc"
-
 void PipelineDialect::initialize() {
-  addAttributes<
-#define GET_ATTRDEF_LIST
-#include "dialects/Pipeline/IR/PipelineAttrs.cpp.inc"
-      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Pipeline/IR/PipelineOps.cpp.inc"

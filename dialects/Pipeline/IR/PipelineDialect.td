@@ -3,7 +3,6 @@
 #ifndef BIGMAC_DIALECTS_PIPELINE_PIPELINEDIALECT
 #define BIGMAC_DIALECTS_PIPELINE_PIPELINEDIALECT
 
-include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 
@@ -17,20 +16,17 @@ def Pipeline_Dialect : Dialect {
     one, a different op, when every rank has its order of actions. The rationale is in
     docs/Dialects/Pipeline.md.
   }];
-  let useDefaultAttributePrinterParser = 1;
 }
 
-def Pipeline_Component : I32Enum<"Component", "component of a multimodal model", [
-    I32EnumCase<"llm", 0>, I32EnumCase<"encoder", 1>, I32EnumCase<"generator", 2>]> {
+def Pipeline_ComponentAttr : I32EnumAttr<"Component", "component of a multimodal model", [
+    I32EnumAttrCase<"llm", 0>, I32EnumAttrCase<"encoder", 1>, I32EnumAttrCase<"generator", 2>]> {
   let cppNamespace = "::bigmac::pipeline";
 }
-def Pipeline_ComponentAttr : EnumAttr<Pipeline_Dialect, Pipeline_Component, "component">;
 
-def Pipeline_Phase : I32Enum<"Phase", "phase of a task", [
-    I32EnumCase<"forward", 0>, I32EnumCase<"backward", 1>, I32EnumCase<"weight_gradient", 2>,
-    I32EnumCase<"forward_backward", 3>]> {
+def Pipeline_PhaseAttr : I32EnumAttr<"Phase", "phase of a task", [
+    I32EnumAttrCase<"forward", 0>, I32EnumAttrCase<"backward", 1>,
+    I32EnumAttrCase<"weight_gradient", 2>, I32EnumAttrCase<"forward_backward", 3>]> {
   let cppNamespace = "::bigmac::pipeline";
 }
-def Pipeline_PhaseAttr : EnumAttr<Pipeline_Dialect, Pipeline_Phase, "phase">;
 
 #endif // BIGMAC_DIALECTS_PIPELINE_PIPELINEDIALECT

@@ -87,7 +87,7 @@ def Pipeline_TaskOp : Pipeline_Op<"task", [DeclareOpInterfaceMethods<SymbolUserO
                        FlatSymbolRefArrayAttr:$gradients);
   let results = (outs Variadic<Pipeline_Tensor>:$outputs);
   let assemblyFormat = [{
-    $callee $component $phase `stage` $stage (`workspace` $workspace^)? `(` $inputs `)` `parameters` $parameters
+    $callee $component $phase `stage` $stage (`workspace` $workspace^)? ` ` `(` $inputs `)` `parameters` $parameters
     `gradients` $gradients attr-dict `:` functional-type($inputs, $outputs)
   }];
   let hasVerifier = 1;

@@ -85,12 +85,17 @@ void ProgramDependencies::append(uint32_t rank, const planning::Action &consumer
   if (!task)
     return;
   bool ownForward = false;
+  // Several values of one producer are one dependency on the same rank, a transfer each between
+  // ranks.
   DenseSet<Value> seen;
+  DenseSet<Operation *> local;
   for (Value input : task.getInputs()) {
     auto producer = input.getDefiningOp<TaskOp>();
     if (!producer || !seen.insert(input).second)
       continue;
     uint32_t from = program.rankOf(producer, consumer.microbatch);
+    if (from == rank && !local.insert(producer).second)
+      continue;
     uint32_t channel = from == rank ? 0 : program.channelOf(input);
     producers.push_back({from, channel, program.actionOf(producer, consumer.microbatch)});
     ownForward |= producer.getComponent() == task.getComponent() &&
