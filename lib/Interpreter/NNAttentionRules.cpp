@@ -70,8 +70,8 @@ template <typename OpTy> Heads headsOf(RuleContext &context, OpTy op) {
           op.getScale().convertToDouble(), op.getCausal()};
 }
 
-/// A query that sees no key gives zeros and a logsumexp of -inf, as PyTorch's
-/// scaled_dot_product_attention does.
+/// A query that sees no key gives zeros, as in PyTorch, and a logsumexp of +inf, from which the
+/// backward gets probabilities of zero.
 LogicalResult attention(RuleContext &context) {
   auto op = cast<nn::AttentionOp>(context.op);
   Heads heads = headsOf(context, op);
@@ -86,7 +86,7 @@ LogicalResult attention(RuleContext &context) {
       top = scores[j] > top || std::isnan(scores[j]) ? scores[j] : top;
     }
     double &total = totals[heads.statistic(b, h, i)];
-    total = -kInfinity;
+    total = kInfinity;
     if (top == -kInfinity)
       return;
     for (double score : scores)
@@ -117,8 +117,6 @@ LogicalResult attentionBackward(RuleContext &context) {
                           dValue = valueGrad.mutableFloats();
   heads.forEachQuery([&](int64_t b, int64_t h, int64_t i) {
     double total = logsumexp.at(heads.statistic(b, h, i));
-    if (total == -kInfinity)
-      return;
     int64_t queryRow = heads.queryRow(b, h, i), outputRow = heads.outputRow(b, h, i);
     double delta = 0;
     for (int64_t d = 0; d < heads.valueWidth; ++d)

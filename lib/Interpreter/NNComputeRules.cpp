@@ -113,6 +113,8 @@ LogicalResult logSoftmax(RuleContext &context) {
   return success();
 }
 
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
 
 double geluErf(double x) { return 0.5 * x * (1.0 + std::erf(x * std::sqrt(0.5))); }
@@ -134,6 +136,7 @@ void addNNComputeRules(RuleRegistry &registry) {
   registry.add<nn::ConvOp>(conv);
   registry.add<nn::SoftmaxOp>(softmax);
   registry.add<nn::LogSoftmaxOp>(logSoftmax);
+  registry.add<nn::SigmoidOp>(floatUnary<sigmoid>);
   registry.add<nn::SiluOp>(floatUnary<silu>);
   registry.add<nn::GeluOp>(gelu);
 }

@@ -175,6 +175,13 @@ func.func @log_softmax(%x: tensor<2x4xf64>) -> tensor<2x4xf64> {
   return %z : tensor<2x4xf64>
 }
 
+// CHECK-LABEL: @sigmoid
+// CHECK-NEXT: argument 0: 8 derivatives
+func.func @sigmoid(%x: tensor<2x4xf64>) -> tensor<2x4xf64> {
+  %z = nn.sigmoid %x : tensor<2x4xf64>
+  return %z : tensor<2x4xf64>
+}
+
 // CHECK-LABEL: @silu
 // CHECK-NEXT: argument 0: 8 derivatives
 func.func @silu(%x: tensor<2x4xf64>) -> tensor<2x4xf64> {

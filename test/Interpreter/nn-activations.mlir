@@ -27,6 +27,17 @@ func.func @log_softmax() -> (tensor<2x3xf64>, tensor<2x2xf64>) {
   return %a, %b : tensor<2x3xf64>, tensor<2x2xf64>
 }
 
+// CHECK-LABEL: @sigmoid
+// CHECK-NEXT{LITERAL}: result0: tensor<2x3xf64> = [[0.299433, 0.172216, 0.244161], [0.734973, 0.507499, 0.544879]]
+// CHECK-NEXT{LITERAL}: result1: tensor<4xf64> = [0, 1, 0, 0.5]
+func.func @sigmoid() -> (tensor<2x3xf64>, tensor<4xf64>) {
+  %x = arith.constant dense<[[-0.85, -1.57, -1.13], [1.02, 0.03, 0.18]]> : tensor<2x3xf64>
+  %far = arith.constant dense<[-1000.0, 1000.0, 0xFFF0000000000000, 0.0]> : tensor<4xf64>
+  %y = nn.sigmoid %x : tensor<2x3xf64>
+  %z = nn.sigmoid %far : tensor<4xf64>
+  return %y, %z : tensor<2x3xf64>, tensor<4xf64>
+}
+
 // CHECK-LABEL: @silu
 // CHECK-NEXT{LITERAL}: result0: tensor<2x3xf64> = [[-0.254518, -0.27038, -0.275902], [0.749672, 0.015225, 0.0980782]]
 func.func @silu() -> tensor<2x3xf64> {
