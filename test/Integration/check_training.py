@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Compiles a model, trains it, and compares every step's loss and every parameter's first gradient
+with PyTorch's goldens (examples/goldens.py). Needs only Python's standard library."""
+import argparse
+import array
+import json
+import math
+import os
+import subprocess
+import sys
+
+LOSS_TOLERANCE = 1e-4  # relative
+GRADIENT_TOLERANCE = 1e-4  # relative L2
+SMALL_TOLERANCE = 1e-3  # for tensors whose norm is near rounding
+SMALL_NORM = 1e-5
+NOISE_FLOOR = 1e-6  # absolute, for tensors whose exact gradient is zero
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        data = file.read()
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        assert entry["dtype"] == "F32", f"{name} is {entry['dtype']}, expected F32"
+        values = array.array("f")
+        values.frombytes(data[begin:end])
+        tensors[name] = values
+    return tensors
+
+
+def norm(values):
+    return math.sqrt(math.fsum(v * v for v in values))
+
+
+def check_gradients(path, folder, goldens, frozen):
+    ours = read_safetensors(path)
+    theirs = read_safetensors(os.path.join(folder, "goldens", "gradients.safetensors"))
+    parameters = goldens.get("parameters", {})
+    expected = {name for name in theirs if name not in frozen}
+    if set(ours) != expected:
+        sys.exit(f"error: gradients of other parameters: missing {sorted(expected - set(ours))}, "
+                 f"extra {sorted(set(ours) - expected)}")
+    worst = 0.0
+    for name in sorted(expected):
+        size = norm(theirs[name])
+        error = norm(array.array("f", (a - b for a, b in zip(ours[name], theirs[name]))))
+        if size < NOISE_FLOOR or parameters.get(name, {}).get("noise"):
+            if error > NOISE_FLOOR:
+                sys.exit(f"error: gradient of {name} is off by {error:.2e}, expected about zero")
+            continue
+        tolerance = SMALL_TOLERANCE if size < SMALL_NORM else GRADIENT_TOLERANCE
+        if not error <= tolerance * size:
+            sys.exit(f"error: gradient of {name} is off by {error / size:.2e} of its norm {size:.2e}")
+        worst = max(worst, error / size)
+    return worst
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help="a model's folder: model.onnx, data, goldens")
+    parser.add_argument("--run", default="m8", help="which of the goldens' runs")
+    parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--chunks", type=int, default=1)
+    parser.add_argument("--schedule", default="bigmac")
+    parser.add_argument("--option", action="append", default=[], help="more for bigmac-opt")
+    parser.add_argument("--out", required=True, help="where to put the executable and its files")
+    arguments = parser.parse_args()
+
+    with open(os.path.join(arguments.folder, "goldens", "losses.json")) as file:
+        goldens = json.load(file)
+    run = goldens["runs"][arguments.run]
+    settings = run["settings"]
+    replicas = settings["data_parallel"]
+    os.makedirs(arguments.out, exist_ok=True)
+    train = os.path.join(arguments.out, "train")
+    subprocess.run(["bigmac-opt", os.path.join(arguments.folder, "model.onnx"), "-o", train,
+                    f"--ranks={arguments.ranks}", f"--chunks={arguments.chunks}",
+                    f"--microbatches={settings['microbatches']}", f"--data-parallel={replicas}",
+                    f"--schedule={arguments.schedule}"] + arguments.option, check=True)
+    world = arguments.ranks * replicas
+    log, gradients = train + ".jsonl", train + ".gradients"
+    command = ["mpirun", "--oversubscribe", "-np", str(world)] if world > 1 else []
+    command += [train, "--data", os.path.join(arguments.folder, "data"), "--log", log, "--quiet",
+                "--save-gradients", gradients, "--steps", str(settings["steps"]),
+                "--lr", str(settings["lr"]), "--eps", str(settings["eps"]),
+                "--betas", ",".join(map(str, settings["betas"])), "--clip", str(settings["clip"]),
+                "--weight-decay", str(settings["weight_decay"]),
+                "--warmup", str(settings["warmup"]), "--schedule", settings["schedule"]]
+    subprocess.run(command, check=True)
+
+    with open(log) as file:
+        steps = [row for row in map(json.loads, file) if "loss" in row]
+    if len(steps) != len(run["steps"]):
+        sys.exit(f"error: {len(steps)} steps logged, expected {len(run['steps'])}")
+    worst = 0.0
+    for ours, theirs in zip(steps, run["steps"]):
+        for name in ["loss"] + [n for n in goldens["outputs"] if n in theirs]:
+            error = abs(ours[name] - theirs[name]) / max(abs(theirs[name]), 1e-12)
+            if not error <= LOSS_TOLERANCE:
+                sys.exit(f"error: step {theirs['step']}: {name} is {ours[name]}, PyTorch's is "
+                         f"{theirs[name]} ({error:.1e} relative)")
+            worst = max(worst, error)
+    gradient = check_gradients(gradients, arguments.folder, goldens,
+                               {p for p in goldens.get("parameters", {})
+                                if p in run.get("frozen", [])})
+    print(f"losses within {worst:.1e}, gradients within {gradient:.1e}")
+
+
+if __name__ == "__main__":
+    main()
