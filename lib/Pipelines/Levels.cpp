@@ -41,6 +41,7 @@ Level bigmac::levelOf(ModuleOp module) {
 }
 
 void bigmac::buildTrainingPipeline(OpPassManager &passes) {
+  passes.addPass(nn::createNNDecomposeConv());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }

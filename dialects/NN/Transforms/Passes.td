@@ -20,4 +20,14 @@ def NNFoldConstants : Pass<"nn-fold-constants"> {
   ];
 }
 
+def NNDecomposeConv : Pass<"nn-decompose-conv"> {
+  let summary = "Write convolutions without overlap as matmuls";
+  let description = [{
+    A convolution with strides equal to its kernel, one group, no padding and no dilation (a vision
+    transformer's patch embedding) becomes a transposed view of the input times a view of the
+    filter. Other convolutions stay.
+  }];
+  let dependentDialects = ["::bigmac::nn::NNDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // BIGMAC_DIALECTS_NN_TRANSFORMS_PASSES
