@@ -15,6 +15,14 @@ def CPUDestinations : Pass<"cpu-destinations", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def CPUAccumulateFirst : Pass<"cpu-accumulate-first"> {
+  let summary = "Add gradients to their accumulator one by one";
+  let description = [{
+    `accumulator + (a + b)` becomes `(accumulator + a) + b`, so that a and b, where they are matrix
+    products, reductions or scatters, add in place.
+  }];
+}
+
 def CPUFoldContractions : Pass<"cpu-fold-contractions"> {
   let summary = "Absorb transposes, sums and biases into linalg.contract";
   let description = [{

@@ -195,6 +195,20 @@ Value expandSinCos(Scalars &s, Value x, bool isCosine) {
 Value expandSin(Scalars &s, Value x) { return expandSinCos(s, x, false); }
 Value expandCos(Scalars &s, Value x) { return expandSinCos(s, x, true); }
 
+/// log(1 + x), where 1 + x rounds to u, is log(u) x / (u - 1): the quotient makes up for the
+/// rounding.
+Value expandLog1p(Scalars &s, Value x) {
+  Type type = x.getType();
+  Value one = s.real(1.0, type), infinity = s.real(std::numeric_limits<double>::infinity(), type);
+  Value u = s.add(x, one);
+  Value log = math::LogOp::create(s.b, s.loc, u);
+  Value result = s.mul(log, s.div(x, s.sub(u, one)));
+  result = s.select(s.compare(arith::CmpFPredicate::OEQ, u, one), x, result);
+  // -1 and infinity: the logarithm alone.
+  Value isFinite = s.compare(arith::CmpFPredicate::OLT, s.abs(log), infinity);
+  return s.select(isFinite, result, log);
+}
+
 template <typename Op, Value (*expand)(Scalars &, Value)>
 struct Expand : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
@@ -207,12 +221,23 @@ struct Expand : OpRewritePattern<Op> {
   }
 };
 
+struct ExpandLog1p : OpRewritePattern<math::Log1pOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::Log1pOp op, PatternRewriter &rewriter) const override {
+    if (!op.getType().isF32() && !op.getType().isF64())
+      return failure();
+    Scalars scalars(rewriter, op.getLoc());
+    rewriter.replaceOp(op, expandLog1p(scalars, op.getOperand()));
+    return success();
+  }
+};
+
 struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<math::ExpOp, expandExp>, Expand<math::LogOp, expandLog>,
                  Expand<math::TanhOp, expandTanh>, Expand<math::ErfOp, expandErf>,
-                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>>(&getContext());
+                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>, ExpandLog1p>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -6,7 +6,9 @@
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Bufferize.h"
 #include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
@@ -19,9 +21,61 @@ using namespace bigmac;
 
 namespace {
 
+/// Each user of a fill gets its own: shared, all but the last would have to copy it.
+void unshareFills(ModuleOp module) {
+  SmallVector<linalg::FillOp> fills;
+  module.walk([&](linalg::FillOp fill) { fills.push_back(fill); });
+  for (linalg::FillOp fill : fills) {
+    if (fill->getNumResults() == 0)
+      continue;
+    OpBuilder builder(fill->getContext());
+    for (OpOperand &use : llvm::make_early_inc_range(fill->getUses())) {
+      // Where the use is, so that the value lives no longer than it must.
+      builder.setInsertionPoint(use.getOwner());
+      auto type = cast<RankedTensorType>(fill.getResult(0).getType());
+      Value empty = tensor::EmptyOp::create(builder, fill.getLoc(), type.getShape(),
+                                            type.getElementType());
+      use.set(linalg::FillOp::create(builder, fill.getLoc(), fill.value(), empty).getResult(0));
+    }
+    fill.erase();
+  }
+}
+
+/// A reshaped value is written to the reshaped destination.
+struct WriteBeforeReshape : OpRewritePattern<bufferization::MaterializeInDestinationOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(bufferization::MaterializeInDestinationOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<MemRefType>(op.getDest().getType()))
+      return failure();
+    Operation *reshape = op.getSource().getDefiningOp();
+    Value dest;
+    if (auto expand = dyn_cast_or_null<tensor::ExpandShapeOp>(reshape)) {
+      dest = memref::CollapseShapeOp::create(rewriter, op.getLoc(), op.getDest(),
+                                             expand.getReassociationIndices());
+    } else if (auto collapse = dyn_cast_or_null<tensor::CollapseShapeOp>(reshape)) {
+      dest = memref::ExpandShapeOp::create(rewriter, op.getLoc(),
+                                           collapse.getSrc().getType().getShape(), op.getDest(),
+                                           collapse.getReassociationIndices());
+    } else {
+      return failure();
+    }
+    rewriter.replaceOpWithNewOp<bufferization::MaterializeInDestinationOp>(
+        op, Type(), reshape->getOperand(0), dest, op.getRestrict(), op.getWritable());
+    return success();
+  }
+};
+
 struct CPUBufferize : bigmac::impl::CPUBufferizeBase<CPUBufferize> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    unshareFills(module);
+    RewritePatternSet writes(&getContext());
+    writes.add<WriteBeforeReshape>(&getContext());
+    if (failed(applyPatternsGreedily(module, std::move(writes),
+                                     GreedyRewriteConfig().enableConstantCSE(false))))
+      return signalPassFailure();
+
     IRRewriter rewriter(module);
     // Results that end up in a part of another tensor are computed there.
     if (failed(bufferization::eliminateEmptyTensors(rewriter, module)))

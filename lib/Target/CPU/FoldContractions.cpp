@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
@@ -296,47 +297,16 @@ private:
   }
 };
 
-/// accumulator + (a + b) is (accumulator + a) + b where a or b then accumulates in place.
-struct AccumulateFirst : OpRewritePattern<linalg::GenericOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
-    auto outer = matchAddition(op);
-    if (!outer)
-      return failure();
-    for (auto [accumulator, value] : {*outer, std::make_pair(outer->second, outer->first)}) {
-      auto inner = value.getDefiningOp<linalg::GenericOp>();
-      if (!isAccumulator(accumulator) || !inner || !value.hasOneUse())
-        continue;
-      auto terms = matchAddition(inner);
-      if (!terms)
-        continue;
-      auto [a, b] = *terms;
-      if (!matchSumFromZero(a))
-        std::swap(a, b);
-      if (!matchSumFromZero(a))
-        continue;
-      Value partial = cloneAddition(rewriter, inner, accumulator, a);
-      rewriter.replaceOp(op, cloneAddition(rewriter, op, partial, b));
-      return success();
-    }
-    return failure();
-  }
-
-  static Value cloneAddition(PatternRewriter &rewriter, linalg::GenericOp like, Value a, Value b) {
-    auto type = cast<RankedTensorType>(a.getType());
-    Value init =
-        tensor::EmptyOp::create(rewriter, like.getLoc(), type.getShape(), type.getElementType());
-    auto copy = cast<linalg::GenericOp>(rewriter.clone(*like));
-    copy->setOperands({a, b, init});
-    return copy.getResult(0);
-  }
-};
-
 struct CPUFoldContractions : bigmac::impl::CPUFoldContractionsBase<CPUFoldContractions> {
   void runOnOperation() override {
+    // An elementwise op whose result starts as one of its operands seems to use it twice.
+    RewritePatternSet initPatterns(&getContext());
+    linalg::populateElementwiseOpsFusionPatterns(initPatterns, [](OpOperand *) { return false; });
+    if (failed(applyPatternsGreedily(getOperation(), std::move(initPatterns))))
+      return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldOperandTranspose, FoldResultTranspose, FoldTransposePair,
-                 SliceBeforeTranspose, FoldAddition, AccumulateFirst>(&getContext());
+                 SliceBeforeTranspose, FoldAddition>(&getContext());
     tensor::CollapseShapeOp::getCanonicalizationPatterns(patterns, &getContext());
     tensor::ExpandShapeOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

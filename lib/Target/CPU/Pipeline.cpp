@@ -60,6 +60,7 @@ void bigmac::registerCPUDialects(DialectRegistry &registry) {
 /// Task functions to structured ops on tensors, as few and as large as pays.
 static void buildTensorPasses(OpPassManager &passes) {
   passes.addPass(createCPUDestinations());
+  passes.nest<func::FuncOp>().addPass(createCPUAccumulateFirst());
   passes.addPass(createConvertNNToLinalg());
   OpPassManager &functions = passes.nest<func::FuncOp>();
   functions.addPass(createCPUFoldContractions());

@@ -116,8 +116,8 @@ LogicalResult planTask(func::FuncOp task) {
   auto type = MemRefType::get({static_cast<int64_t>(bytes)}, builder.getI8Type());
   BlockArgument workspace = task.front().addArgument(type, task.getLoc());
   task.setType(builder.getFunctionType(task.front().getArgumentTypes(), {}));
-  builder.setInsertionPointToStart(&task.front());
   for (auto [alloc, offset] : llvm::zip_equal(allocs, placement->offsets)) {
+    builder.setInsertionPointToStart(&task.front());
     Value shift = arith::ConstantIndexOp::create(builder, alloc.getLoc(), offset);
     Value view = memref::ViewOp::create(builder, alloc.getLoc(), alloc.getType(), workspace,
                                         shift, ValueRange());
