@@ -17,6 +17,12 @@ namespace bigmac::nn {
 #define GEN_PASS_REGISTRATION
 #include "dialects/NN/Transforms/Passes.h.inc"
 
+/// Raises what an importer leaves decomposed to the fused ops of the dialect. On a module.
+void buildRaisePipeline(mlir::OpPassManager &pm);
+
+/// Registers the pipeline above as `nn-raise`.
+void registerNNPipelines();
+
 } // namespace bigmac::nn
 
 #endif // BIGMAC_DIALECTS_NN_TRANSFORMS_PASSES_H

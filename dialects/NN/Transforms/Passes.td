@@ -21,13 +21,72 @@ def NNFoldConstants : Pass<"nn-fold-constants"> {
 }
 
 def NNDecomposeConv : Pass<"nn-decompose-conv"> {
-  let summary = "Write convolutions without overlap as matmuls";
+  let summary = "Patch convolutions become matrix products";
   let description = [{
-    A convolution with strides equal to its kernel, one group, no padding and no dilation (a vision
-    transformer's patch embedding) becomes a transposed view of the input times a view of the
-    filter. Other convolutions stay.
+    A convolution whose windows do not overlap (strides equal to the kernel, no padding, one group),
+    the patch embedding of vision transformers, is reshape, transpose and `nn.matmul`. Only a view
+    of the filter is reshaped: the parameter keeps its shape. A bias is added before the result is
+    transposed back, so that the transpose and reshape that usually follow cancel. Other
+    convolutions stay.
   }];
-  let dependentDialects = ["::bigmac::nn::NNDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def NNFoldMatmulTransposes : Pass<"nn-fold-matmul-transposes"> {
+  let summary = "Transposes of a product's operands become its flags";
+  let description = [{
+    `nn.matmul` of an `nn.transpose` that exchanges the last two dimensions only.
+  }];
+}
+
+def NNRaiseActivations : Pass<"nn-raise-activations"> {
+  let summary = "Raise GELU, SiLU and sigmoid";
+  let description = [{
+    `x * sigmoid(x)` and `x / (1 + exp(-x))` become `nn.silu`, `1 / (1 + exp(-x))` becomes
+    `nn.sigmoid`, `0.5 * x * (1 + erf(x / sqrt(2)))` and its approximation by tanh become
+    `nn.gelu`, multiplied in any order. Constants must be those of the formula up to one unit in the
+    last place of the element type.
+  }];
+}
+
+def NNRaiseAttention : Pass<"nn-raise-attention"> {
+  let summary = "Raise scaled dot-product attention";
+  let description = [{
+    `softmax(scale * query . key^T + mask) . value` becomes `nn.attention`. The scale may be a
+    factor of the scores, of query and key, or of both; keys may be transposed in any way. Keys and
+    values that repeat heads become grouped-query attention. A constant mask that is lower
+    triangular becomes `causal` where its masked entries take all weight (-inf, or at most -1e30),
+    one of zeros goes, and one that is equal along a dimension shrinks.
+
+    A query that sees nothing gives zeros in `nn.attention` and NaN in a bare softmax. So the
+    softmax must have a guard that replaces NaN by 0, or it must be certain that no row of the mask
+    is -inf as a whole. (The two differ where a score itself is NaN: the op passes it on.)
+
+    Not raised: a mask that a trained parameter contributes to (the op has no gradient for it), and
+    probabilities that something else uses.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def NNRaiseLoss : Pass<"nn-raise-loss"> {
+  let summary = "Raise cross-entropy";
+  let description = [{
+    The negated mean, or sum, of `nn.log_softmax` looked up at labels becomes `nn.cross_entropy`.
+    Rows with an ignored label must be left out of the sum and of the count, and be looked up at
+    another label. Weighted means are not raised.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
+def NNRaiseNorms : Pass<"nn-raise-norms"> {
+  let summary = "Raise RMSNorm and LayerNorm over the last dimension";
+  let description = [{
+    `x / sqrt(mean(x * x) + epsilon)` becomes `nn.rms_norm`, with `x - mean(x)` in place of x it is
+    `nn.layer_norm`; the root may be a reciprocal. The mean divides by the size of the dimension:
+    an unbiased variance is not raised. A vector that the result is multiplied by becomes the scale,
+    one added to the result of `nn.layer_norm` the bias.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
 #endif // BIGMAC_DIALECTS_NN_TRANSFORMS_PASSES
