@@ -181,8 +181,8 @@ struct SimplifyMask : OpRewritePattern<AttentionOp> {
         SmallVector<int64_t> shape(4 - type.getRank(), 1);
         llvm::append_range(shape, type.getShape());
         Value small = createReshape(rewriter, op.getLoc(), broadcast.getInput(), shape);
-        rewriter.replaceOp(op, createLike(rewriter, op, op.getKey(), op.getValue(), small,
-                                          op.getCausal()));
+        rewriter.replaceOp(
+            op, createLike(rewriter, op, op.getKey(), op.getValue(), small, op.getCausal()));
         return success();
       }
     }
@@ -211,10 +211,10 @@ struct SimplifyMask : OpRewritePattern<AttentionOp> {
       number.convert(element.getFloatSemantics(), APFloat::rmNearestTiesToEven, &losesInfo);
       elements.push_back(number);
     }
-    Value small = arith::ConstantOp::create(rewriter, mask.getLoc(),
-                                            DenseElementsAttr::get(type, elements));
-    rewriter.replaceOp(
-        op, createLike(rewriter, op, op.getKey(), op.getValue(), small, op.getCausal()));
+    Value small =
+        arith::ConstantOp::create(rewriter, mask.getLoc(), DenseElementsAttr::get(type, elements));
+    rewriter.replaceOp(op,
+                       createLike(rewriter, op, op.getKey(), op.getValue(), small, op.getCausal()));
     return success();
   }
 };

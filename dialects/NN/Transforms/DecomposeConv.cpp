@@ -31,8 +31,7 @@ static arith::AddFOp matchBias(ConvOp op, Value &bias) {
   auto sum = dyn_cast<arith::AddFOp>(*op.getResult().user_begin());
   if (!sum)
     return {};
-  Spread spread =
-      Spread::of(sum.getLhs() == op.getResult() ? sum.getRhs() : sum.getLhs());
+  Spread spread = Spread::of(sum.getLhs() == op.getResult() ? sum.getRhs() : sum.getLhs());
   spread.peel();
   int64_t channels = tensorType(op.getResult()).getDimSize(1);
   if (tensorType(spread.value).getNumElements() != channels ||

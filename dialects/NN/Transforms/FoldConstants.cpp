@@ -73,11 +73,11 @@ LogicalResult bigmac::nn::foldToConstants(Operation *op, OpBuilder &builder,
   if (isa<BroadcastOp>(op) && !isa<SplatElementsAttr>(operands.front()))
     return success();
   SmallVector<Attribute> values;
-  bool small = llvm::all_of(op->getResultTypes(),
-                            [&](Type type) { return isSmall(type, maxBytes); });
-  bool splats = llvm::all_of(
-      operands, [](Attribute attribute) { return !isa<ElementsAttr>(attribute) ||
-                                                 isa<SplatElementsAttr>(attribute); });
+  bool small =
+      llvm::all_of(op->getResultTypes(), [&](Type type) { return isSmall(type, maxBytes); });
+  bool splats = llvm::all_of(operands, [](Attribute attribute) {
+    return !isa<ElementsAttr>(attribute) || isa<SplatElementsAttr>(attribute);
+  });
   if (small || splats)
     values = foldByItself(op, operands);
   if (values.empty()) {

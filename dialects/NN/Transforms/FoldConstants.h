@@ -18,8 +18,8 @@ mlir::Attribute constantValueOf(mlir::Value value, int64_t maxBytes = kMaxFolded
 /// The values of `op`'s results where all its operands are constants: by the op's own folder, else
 /// by the reference interpreter. Constants are built at the builder's insertion point. `results` is
 /// empty where the op does not fold: a broadcast does not, unless it is a splat, as the smaller
-/// constant is the better one, but ops on broadcasts of constants do. Fails with a diagnostic where the op has no value, such as a
-/// lookup of a constant index outside of its table.
+/// constant is the better one, but ops on broadcasts of constants do. Fails with a diagnostic where
+/// the op has no value, such as a lookup of a constant index outside of its table.
 mlir::LogicalResult foldToConstants(mlir::Operation *op, mlir::OpBuilder &builder,
                                     llvm::SmallVectorImpl<mlir::Value> &results,
                                     int64_t maxBytes = kMaxFoldedBytes);

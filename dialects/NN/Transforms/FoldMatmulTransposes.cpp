@@ -43,8 +43,7 @@ struct FoldTranspose : OpRewritePattern<MatmulOp> {
   }
 };
 
-struct FoldMatmulTransposes
-    : bigmac::nn::impl::NNFoldMatmulTransposesBase<FoldMatmulTransposes> {
+struct FoldMatmulTransposes : bigmac::nn::impl::NNFoldMatmulTransposesBase<FoldMatmulTransposes> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldTranspose>(&getContext());

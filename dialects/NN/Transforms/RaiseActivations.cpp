@@ -62,8 +62,8 @@ static bool isTanhArgument(Value value, Value x) {
   auto sum = factors.values.front().getDefiningOp<arith::AddFOp>();
   if (!sum)
     return false;
-  for (auto [one, power] : {std::pair(sum.getLhs(), sum.getRhs()),
-                            std::pair(sum.getRhs(), sum.getLhs())}) {
+  for (auto [one, power] :
+       {std::pair(sum.getLhs(), sum.getRhs()), std::pair(sum.getRhs(), sum.getLhs())}) {
     if (factored ? uniformValue(one) != 1.0 : one != x)
       continue;
     Factors cubic = factorsOf(power);

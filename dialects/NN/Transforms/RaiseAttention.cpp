@@ -148,8 +148,8 @@ struct Raise : OpRewritePattern<MatmulOp> {
     auto attention =
         AttentionOp::create(rewriter, loc, asHeads(query), asHeads(key), asHeads(value), mask,
                             rewriter.getF64FloatAttr(scale), UnitAttr());
-    Value result = createReshape(rewriter, loc, attention.getResult(),
-                                 tensorType(op.getResult()).getShape());
+    Value result =
+        createReshape(rewriter, loc, attention.getResult(), tensorType(op.getResult()).getShape());
     rewriter.replaceOp(op, result);
     return success();
   }

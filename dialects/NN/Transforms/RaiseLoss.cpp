@@ -100,8 +100,8 @@ static bool matchTerms(Value value, Loss &loss) {
   if (!loss.softmax) {
     Value inner = skipReshapes(gather.getInput());
     auto softmax = inner.getDefiningOp<LogSoftmaxOp>();
-    if (!softmax || tensorType(inner).getShape().back() !=
-                        tensorType(gather.getInput()).getShape().back())
+    if (!softmax ||
+        tensorType(inner).getShape().back() != tensorType(gather.getInput()).getShape().back())
       return false;
     loss.softmax = softmax;
   }
@@ -133,21 +133,19 @@ static bool isCount(Value value, const Loss &loss) {
   return validity && isSame(*validity, loss.ignored);
 }
 
-static void replaceWithLoss(PatternRewriter &rewriter, Operation *op, const Loss &loss,
-                            bool sum) {
+static void replaceWithLoss(PatternRewriter &rewriter, Operation *op, const Loss &loss, bool sum) {
   Location loc = op->getLoc();
   Value logits = LogSoftmaxOp(loss.softmax).getInput();
   int64_t classes = tensorType(logits).getShape().back();
   Value rows = createReshape(rewriter, loc, logits, {loss.rows, classes});
   Value labels = createReshape(rewriter, loc, loss.labels, {loss.rows});
   // Without ignored rows no label may be the ignored one.
-  int64_t ignored =
-      loss.ignored ? loss.ignored->ignored : std::numeric_limits<int64_t>::min();
-  auto entropy = CrossEntropyOp::create(rewriter, loc, rows, labels,
-                                        rewriter.getI64IntegerAttr(ignored),
-                                        sum ? rewriter.getUnitAttr() : UnitAttr());
-  Value result = createReshape(rewriter, loc, entropy.getLoss(),
-                               tensorType(op->getResult(0)).getShape());
+  int64_t ignored = loss.ignored ? loss.ignored->ignored : std::numeric_limits<int64_t>::min();
+  auto entropy =
+      CrossEntropyOp::create(rewriter, loc, rows, labels, rewriter.getI64IntegerAttr(ignored),
+                             sum ? rewriter.getUnitAttr() : UnitAttr());
+  Value result =
+      createReshape(rewriter, loc, entropy.getLoss(), tensorType(op->getResult(0)).getShape());
   rewriter.replaceOp(op, result);
 }
 
@@ -195,8 +193,7 @@ struct RaiseSum : OpRewritePattern<ReduceSumOp> {
 
   LogicalResult matchAndRewrite(ReduceSumOp op, PatternRewriter &rewriter) const override {
     Loss loss;
-    if (tensorType(op).getNumElements() != 1 || !matchTerms(op.getInput(), loss) ||
-        !loss.negated)
+    if (tensorType(op).getNumElements() != 1 || !matchTerms(op.getInput(), loss) || !loss.negated)
       return failure();
     replaceWithLoss(rewriter, op, loss, /*sum=*/true);
     return success();

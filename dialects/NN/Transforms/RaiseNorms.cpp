@@ -153,8 +153,8 @@ struct AddScale : OpRewritePattern<arith::MulFOp> {
         Value scale = matchVector(rewriter, op, factor);
         if (!scale)
           continue;
-        auto scaled = RMSNormOp::create(rewriter, op.getLoc(), rms.getInput(), scale,
-                                        rms.getEpsilonAttr());
+        auto scaled =
+            RMSNormOp::create(rewriter, op.getLoc(), rms.getInput(), scale, rms.getEpsilonAttr());
         rewriter.replaceOp(op, scaled.getResult());
         return success();
       }

@@ -67,9 +67,9 @@ struct InitializerInfo {
 ///      and tensors that hold -inf are constants, everything else is trained.
 /// What is not trained is a constant up to 64 MiB, beyond that a frozen parameter.
 /// An initializer of integers or booleans is always a constant.
-mlir::OwningOpRef<mlir::ModuleOp>
-importONNX(mlir::MLIRContext &context, llvm::StringRef path, const ONNXImportOptions &options = {},
-           std::vector<InitializerInfo> *initializers = nullptr);
+mlir::OwningOpRef<mlir::ModuleOp> importONNX(mlir::MLIRContext &context, llvm::StringRef path,
+                                             const ONNXImportOptions &options = {},
+                                             std::vector<InitializerInfo> *initializers = nullptr);
 
 /// Prints which initializers are trained, frozen or constant, one a line, and the totals.
 void printInitializers(llvm::ArrayRef<InitializerInfo> initializers, llvm::raw_ostream &os);

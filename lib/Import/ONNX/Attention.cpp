@@ -18,7 +18,7 @@ namespace {
 /// The operands of Attention, as [batch, heads, sequence, size].
 struct Heads {
   Value query, key, value;
-  Value mask; ///< additive, [batch or 1, heads or 1, queries or 1, keys], or null
+  Value mask;          ///< additive, [batch or 1, heads or 1, queries or 1, keys], or null
   bool packed = false; ///< the node's operands are [batch, sequence, heads * size]
   int64_t past = 0, queries = 0, keys = 0;
 };
@@ -105,8 +105,7 @@ static LogicalResult makeMask(NodeContext &n, Heads &heads) {
   } else if (shape[3] < heads.keys && n.node.opset >= 24) {
     // Keys beyond a short mask are not seen.
     shape[3] = heads.keys - shape[3];
-    Value rest =
-        nn::createSplat(n.b, n.loc, RankedTensorType::get(shape, element), -kInfinity);
+    Value rest = nn::createSplat(n.b, n.loc, RankedTensorType::get(shape, element), -kInfinity);
     mask = n.concat({mask, rest}, 3);
   } else if (shape[3] != heads.keys) {
     return n.error() << "has mask " << n.in(3).getType() << " for " << heads.keys << " keys";
@@ -247,8 +246,7 @@ LogicalResult bigmac::onnx::importAttention(NodeContext &n) {
 LogicalResult bigmac::onnx::importRotaryEmbedding(NodeContext &n) {
   Value input = n.in(0), cosine = n.in(1), sine = n.in(2);
   if (!isFloat(input) || (typeOf(input).getRank() != 3 && typeOf(input).getRank() != 4))
-    return n.error() << "expects a floating-point tensor of rank 3 or 4, found "
-                     << input.getType();
+    return n.error() << "expects a floating-point tensor of rank 3 or 4, found " << input.getType();
   bool packed = typeOf(input).getRank() == 3;
   Value x = input;
   if (packed) {

@@ -255,11 +255,10 @@ void bigmac::printInitializers(ArrayRef<InitializerInfo> initializers, llvm::raw
     elements[kind] += info.type.getNumElements();
     std::string type;
     llvm::raw_string_ostream(type) << info.type;
-    os << llvm::left_justify(names[kind], 8) << "  " << llvm::left_justify(info.name, width)
-       << "  " << type << "  (" << info.reason << ")\n";
+    os << llvm::left_justify(names[kind], 8) << "  " << llvm::left_justify(info.name, width) << "  "
+       << type << "  (" << info.reason << ")\n";
   }
   for (size_t kind = 0; kind < 4; ++kind)
     if (count[kind])
-      os << names[kind] << ": " << count[kind] << " tensors, " << elements[kind]
-         << " elements\n";
+      os << names[kind] << ": " << count[kind] << " tensors, " << elements[kind] << " elements\n";
 }

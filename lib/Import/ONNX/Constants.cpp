@@ -39,8 +39,7 @@ LogicalResult bigmac::onnx::importConstant(NodeContext &n) {
   if (value.name == "value_int" && value.kind == Kind::Int)
     return n.setResult(n.constantInts({}, {value.i}));
   if (value.name == "value_ints" && value.kind == Kind::Ints)
-    return n.setResult(
-        n.constantInts({static_cast<int64_t>(value.ints.size())}, value.ints));
+    return n.setResult(n.constantInts({static_cast<int64_t>(value.ints.size())}, value.ints));
   // A tensor is taken by the importer itself: it may be a range of the file.
   return n.error() << "has a value of a kind that is not supported ('" << value.name << "')";
 }
@@ -56,17 +55,17 @@ LogicalResult bigmac::onnx::importConstantOfShape(NodeContext &n) {
     auto type = RankedTensorType::get(*shape, n.b.getF32Type());
     return n.setResult(n.constantOf(DenseElementsAttr::get(type, 0.0f)));
   }
-  if (value->kind != NodeAttribute::Kind::Tensor || value->tensor->storage != Tensor::Storage::Inline)
+  if (value->kind != NodeAttribute::Kind::Tensor ||
+      value->tensor->storage != Tensor::Storage::Inline)
     return n.error() << "expects a tensor of one element as its value";
   const Tensor &tensor = *value->tensor;
   Type element = elementTypeOf(n.b.getContext(), tensor.type);
   if (!element || tensor.bytes.size() != byteWidth(tensor.type))
-    return n.error() << "expects one number as its value, found "
-                     << tensor.bytes.size() << " bytes of " << nameOf(tensor.type);
+    return n.error() << "expects one number as its value, found " << tensor.bytes.size()
+                     << " bytes of " << nameOf(tensor.type);
   n.results[0].isUnsigned = isUnsigned(tensor.type);
   auto one = makeElements(RankedTensorType::get({1}, element), tensor.bytes);
-  return n.setResult(n.constantOf(
-      one.resizeSplat(RankedTensorType::get(*shape, element))));
+  return n.setResult(n.constantOf(one.resizeSplat(RankedTensorType::get(*shape, element))));
 }
 
 LogicalResult bigmac::onnx::importRange(NodeContext &n) {
@@ -112,17 +111,17 @@ LogicalResult bigmac::onnx::importRange(NodeContext &n) {
   if (step == 0)
     return n.error() << "has a delta of zero";
   // In double: the difference of two 64-bit integers may not fit into one.
-  double length = std::ceil((static_cast<double>(to) - static_cast<double>(from)) /
-                            static_cast<double>(step));
+  double length =
+      std::ceil((static_cast<double>(to) - static_cast<double>(from)) / static_cast<double>(step));
   if (failed(checkLength(length)))
     return failure();
   int64_t count = length > 0 ? static_cast<int64_t>(length) : 0;
   unsigned width = element.getIntOrFloatBitWidth();
   SmallVector<APInt> values;
   for (int64_t i = 0; i < count; ++i)
-    values.push_back(APInt(width, static_cast<uint64_t>(from) +
-                                      static_cast<uint64_t>(i) * static_cast<uint64_t>(step),
-                           /*isSigned=*/false, /*implicitTrunc=*/true));
+    values.push_back(APInt(
+        width, static_cast<uint64_t>(from) + static_cast<uint64_t>(i) * static_cast<uint64_t>(step),
+        /*isSigned=*/false, /*implicitTrunc=*/true));
   return n.setResult(
       n.constantOf(DenseElementsAttr::get(RankedTensorType::get({count}, element), values)));
 }

@@ -12,8 +12,8 @@ using namespace bigmac::onnx;
 static LogicalResult checkSameElements(NodeContext &n, ArrayRef<Value> values) {
   for (Value value : values)
     if (typeOf(value).getElementType() != typeOf(values.front()).getElementType())
-      return n.error() << "expects operands of one element type, found "
-                       << values.front().getType() << " and " << value.getType();
+      return n.error() << "expects operands of one element type, found " << values.front().getType()
+                       << " and " << value.getType();
   return success();
 }
 
@@ -60,8 +60,7 @@ LogicalResult bigmac::onnx::importCompare(NodeContext &n, NodeContext::Compare h
   FailureOr<SmallVector<Value>> values = unified(n);
   if (failed(values))
     return failure();
-  return n.setResult(
-      n.compare(how, (*values)[0], (*values)[1], n.isUnsignedInput(0)));
+  return n.setResult(n.compare(how, (*values)[0], (*values)[1], n.isUnsignedInput(0)));
 }
 
 LogicalResult bigmac::onnx::importLogic(NodeContext &n, Binary build, bool onBits) {
@@ -124,9 +123,9 @@ LogicalResult bigmac::onnx::importMod(NodeContext &n) {
       return remainder;
     // The result has the divisor's sign.
     Value zero = n.splat(a, 0);
-    Value differs = arith::XOrIOp::create(
-        n.b, n.loc, n.compare(NodeContext::Compare::Less, remainder, zero),
-        n.compare(NodeContext::Compare::Less, b, zero));
+    Value differs =
+        arith::XOrIOp::create(n.b, n.loc, n.compare(NodeContext::Compare::Less, remainder, zero),
+                              n.compare(NodeContext::Compare::Less, b, zero));
     Value exact = n.compare(NodeContext::Compare::Equal, remainder, zero);
     Value adjusted = n.select(differs, n.add(remainder, b), remainder);
     return n.select(exact, remainder, adjusted);
@@ -163,8 +162,7 @@ LogicalResult bigmac::onnx::importPow(NodeContext &n) {
     if (power == 0.5)
       return n.setResult(math::SqrtOp::create(n.b, n.loc, x));
     if (power == -0.5)
-      return n.setResult(
-          n.div(n.splat(x, 1.0), math::SqrtOp::create(n.b, n.loc, x)));
+      return n.setResult(n.div(n.splat(x, 1.0), math::SqrtOp::create(n.b, n.loc, x)));
     if (power == -1.0)
       return n.setResult(n.div(n.splat(x, 1.0), x));
   }

@@ -145,8 +145,7 @@ void bigmac::onnx::dropDeadNodes(Graph &graph) {
     wanted.insert(node->inputs.begin(), node->inputs.end());
     kept.push_back(std::move(*node));
   }
-  graph.nodes.assign(std::make_move_iterator(kept.rbegin()),
-                     std::make_move_iterator(kept.rend()));
+  graph.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
 }
 
 bool bigmac::onnx::inlineFunctions(Model &model, std::string &error) {

@@ -84,8 +84,8 @@ LogicalResult bigmac::onnx::importGather(NodeContext &n) {
     FailureOr<Value> normalized = normalizeIndices(n, 1, indices, dataShape[*dim]);
     if (failed(normalized))
       return failure();
-    DenseElementsAttr elements = cast<DenseElementsAttr>(
-        normalized->getDefiningOp<arith::ConstantOp>().getValue());
+    DenseElementsAttr elements =
+        cast<DenseElementsAttr>(normalized->getDefiningOp<arith::ConstantOp>().getValue());
     SmallVector<int64_t> values(elements.getValues<int64_t>());
     return n.setResult(n.reshape(gatherConstant(n, data, *dim, values), shape));
   }
@@ -113,8 +113,7 @@ LogicalResult bigmac::onnx::importGatherElements(NodeContext &n) {
   if (failed(indices))
     return failure();
   if (typeOf(*indices).getRank() != rank)
-    return n.error() << "expects indices of rank " << rank << ", found "
-                     << n.in(1).getType();
+    return n.error() << "expects indices of rank " << rank << ", found " << n.in(1).getType();
   for (int64_t i = 0; i < rank; ++i) {
     if (i == *dim)
       continue;
@@ -259,8 +258,7 @@ LogicalResult bigmac::onnx::importScatterND(NodeContext &n) {
   Shape updateRows = {static_cast<int64_t>(targets.size())};
   llvm::append_range(rows, rest);
   llvm::append_range(updateRows, rest);
-  Value result =
-      replaceRows(n, n.reshape(data, rows), n.reshape(updates, updateRows), targets);
+  Value result = replaceRows(n, n.reshape(data, rows), n.reshape(updates, updateRows), targets);
   return n.setResult(n.reshape(result, shape));
 }
 

@@ -15,15 +15,14 @@ using namespace bigmac::onnx;
 
 LogicalResult bigmac::onnx::checkVersions(Location loc, const Model &model) {
   if (model.irVersion < 3 || model.irVersion > newestIRVersion())
-    return emitError(loc) << "the model has IR version " << model.irVersion
-                          << ", known are 3 to " << newestIRVersion();
+    return emitError(loc) << "the model has IR version " << model.irVersion << ", known are 3 to "
+                          << newestIRVersion();
   auto it = model.opsets.find("");
   if (it == model.opsets.end())
     return emitError(loc) << "the model does not say which opset it uses";
   if (it->second < kOldestOpset || it->second > kNewestOpset)
-    return emitError(loc) << "the model uses opset " << it->second << ", known are "
-                          << kOldestOpset << " to " << kNewestOpset
-                          << ": export it with another opset_version";
+    return emitError(loc) << "the model uses opset " << it->second << ", known are " << kOldestOpset
+                          << " to " << kNewestOpset << ": export it with another opset_version";
   if (model.graph.hasSparseInitializers)
     return emitError(loc) << "the model has sparse initializers, which are not supported";
   return success();
@@ -49,10 +48,10 @@ LogicalResult bigmac::onnx::checkOps(Location loc, const Graph &graph) {
       unsupported[Key(node.domain, node.opType, node.opset)].push_back(&node);
   }
   if (!unsupported.empty()) {
-    InFlightDiagnostic diagnostic =
-        emitError(loc) << "the model has " << unsupported.size()
-                       << (unsupported.size() == 1 ? " op that is" : " ops that are")
-                       << " not supported";
+    InFlightDiagnostic diagnostic = emitError(loc)
+                                    << "the model has " << unsupported.size()
+                                    << (unsupported.size() == 1 ? " op that is" : " ops that are")
+                                    << " not supported";
     for (auto &[key, nodes] : unsupported) {
       auto &[domain, op, opset] = key;
       Location where = makeModelLoc(loc.getContext(), nodes.front()->name, nodes.front()->scope);
@@ -154,8 +153,7 @@ LogicalResult bigmac::onnx::resolveInputs(Location loc, ArrayRef<const ValueInfo
 //===----------------------------------------------------------------------===//
 
 LogicalResult bigmac::onnx::checkOutput(Location loc, const ValueInfo &output,
-                                        RankedTensorType type,
-                                        const ONNXImportOptions &options) {
+                                        RankedTensorType type, const ONNXImportOptions &options) {
   if (!output.isTensor)
     return success();
   Type element = elementTypeOf(loc.getContext(), output.type);
@@ -203,14 +201,14 @@ FailureOr<std::optional<unsigned>> bigmac::onnx::chooseLoss(Location loc,
     if (named && isScalarFloat(value))
       return std::optional<unsigned>(i);
     if (named && !options.lossName.empty())
-      return emitError(loc) << "--loss " << wanted << " names an output of type "
-                            << value.getType() << "; a loss is one floating-point number";
+      return emitError(loc) << "--loss " << wanted << " names an output of type " << value.getType()
+                            << "; a loss is one floating-point number";
     if (isScalarFloat(value))
       candidates.push_back(i);
   }
   if (!options.lossName.empty()) {
-    auto diagnostic = emitError(loc) << "--loss " << wanted
-                                     << " names no output of the graph; there are ";
+    auto diagnostic = emitError(loc)
+                      << "--loss " << wanted << " names no output of the graph; there are ";
     describe(diagnostic);
     return diagnostic;
   }
@@ -219,9 +217,9 @@ FailureOr<std::optional<unsigned>> bigmac::onnx::chooseLoss(Location loc,
   if (!options.requireLoss)
     return std::optional<unsigned>();
   if (candidates.empty()) {
-    auto diagnostic =
-        emitError(loc) << "no output of the graph is a scalar loss; export a model that returns "
-                          "its loss (one floating-point number). The outputs are ";
+    auto diagnostic = emitError(loc)
+                      << "no output of the graph is a scalar loss; export a model that returns "
+                         "its loss (one floating-point number). The outputs are ";
     describe(diagnostic);
     return diagnostic;
   }

@@ -211,7 +211,7 @@ LogicalResult Importer::foldNewOps(Operation *last, NodeContext &context) {
     op->replaceAllUsesWith(constants);
     op->erase();
   }
-  static const llvm::StringSet<> kSigned = {"ArgMax", "ArgMin", "Cast",   "CastLike",
+  static const llvm::StringSet<> kSigned = {"ArgMax", "ArgMin", "Cast",    "CastLike",
                                             "Shape",  "Size",   "Constant"};
   bool inherits = !kSigned.contains(context.node.opType);
   for (ImportedValue &result : context.results) {
@@ -256,8 +256,7 @@ LogicalResult Importer::finish() {
     return failure();
   for (auto [i, output] : llvm::enumerate(graph.outputs)) {
     SmallVector<NamedAttribute> entries;
-    entries.push_back(
-        builder.getNamedAttr(nn::kNameAttr, builder.getStringAttr(output.name)));
+    entries.push_back(builder.getNamedAttr(nn::kNameAttr, builder.getStringAttr(output.name)));
     if (*loss == static_cast<unsigned>(i)) {
       entries.push_back(builder.getNamedAttr(nn::kLossAttr, builder.getUnitAttr()));
       results[i] = nn::createReshape(builder, results[i].getLoc(), results[i], {});

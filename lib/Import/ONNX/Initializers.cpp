@@ -30,7 +30,7 @@ LogicalResult Initializers::checkTensor(Location loc, const Tensor &tensor,
                           << "' has a negative dimension or too many elements";
   type = RankedTensorType::get(tensor.dims, element);
   uint64_t expected = type.getNumElements() * uint64_t(byteWidth(tensor.type));
-  uint64_t found = tensor.storage == Tensor::Storage::InModel ? tensor.size
+  uint64_t found = tensor.storage == Tensor::Storage::InModel  ? tensor.size
                    : tensor.storage == Tensor::Storage::Inline ? tensor.bytes.size()
                                                                : expected;
   if (found != expected)

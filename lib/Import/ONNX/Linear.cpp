@@ -8,8 +8,8 @@ using namespace bigmac::onnx;
 
 static LogicalResult checkFloats(NodeContext &n, ArrayRef<Value> values) {
   for (Value value : values)
-    if (value && (!isFloat(value) || typeOf(value).getElementType() !=
-                                         typeOf(values.front()).getElementType()))
+    if (value && (!isFloat(value) ||
+                  typeOf(value).getElementType() != typeOf(values.front()).getElementType()))
       return n.error() << "expects floating-point tensors of one element type, found "
                        << value.getType();
   return success();
@@ -97,8 +97,7 @@ LogicalResult bigmac::onnx::importGemm(NodeContext &n) {
   if (failed(shape))
     return failure();
   if (ArrayRef<int64_t>(*shape) != shapeOf(result))
-    return n.error() << "cannot broadcast C, " << n.in(2).getType() << ", to "
-                     << result.getType();
+    return n.error() << "cannot broadcast C, " << n.in(2).getType() << ", to " << result.getType();
   Value bias = n.in(2);
   if (double beta = n.attrFloat("beta", 1.0); beta != 1.0)
     bias = n.mul(bias, n.splat(bias, beta));
@@ -115,11 +114,10 @@ LogicalResult bigmac::onnx::importConv(NodeContext &n) {
                      << input.getType() << " and " << filter.getType();
   auto perDim = [&](StringRef name, int64_t count,
                     int64_t otherwise) -> FailureOr<SmallVector<int64_t>> {
-    SmallVector<int64_t> values =
-        n.attrInts(name).value_or(SmallVector<int64_t>(count, otherwise));
+    SmallVector<int64_t> values = n.attrInts(name).value_or(SmallVector<int64_t>(count, otherwise));
     if (static_cast<int64_t>(values.size()) != count)
-      return n.error() << "expects " << count << " values as its attribute '" << name
-                       << "', found " << values.size();
+      return n.error() << "expects " << count << " values as its attribute '" << name << "', found "
+                       << values.size();
     for (int64_t value : values)
       if (value < 0 || value > (int64_t(1) << 30))
         return n.error() << "has " << value << " in its attribute '" << name << "'";
@@ -165,8 +163,7 @@ LogicalResult bigmac::onnx::importConv(NodeContext &n) {
     return n.setResult(result);
   int64_t channels = shapeOf(result)[1];
   if (shapeOf(bias) != ArrayRef<int64_t>{channels})
-    return n.error() << "expects a bias of " << channels << " elements, found "
-                     << bias.getType();
+    return n.error() << "expects a bias of " << channels << " elements, found " << bias.getType();
   Shape unit(spatial + 1, 1);
   unit[0] = channels;
   return n.setResult(n.add(result, n.broadcast(n.reshape(bias, unit), shapeOf(result))));

@@ -58,8 +58,7 @@ static FailureOr<Rows> makeRows(NodeContext &n) {
   rows.labels = n.reshape(labels, {rows.count});
   rows.weights = n.optional(2);
   if (rows.weights && (shapeOf(rows.weights) != ArrayRef<int64_t>{rows.classes} ||
-                       typeOf(rows.weights).getElementType() !=
-                           typeOf(scores).getElementType()))
+                       typeOf(rows.weights).getElementType() != typeOf(scores).getElementType()))
     return n.error() << "expects " << rows.classes << " weights of its scores' type, found "
                      << rows.weights.getType();
   if (n.attribute("ignore_index"))
@@ -100,8 +99,7 @@ static Value lossOf(NodeContext &n, const Rows &rows, Value logProbabilities) {
   Value sum = n.reduceSum(loss, {0});
   if (rows.reduction == "sum")
     return sum;
-  Value total = weight ? n.reduceSum(weight, {0})
-                       : n.splat(sum, static_cast<double>(rows.count));
+  Value total = weight ? n.reduceSum(weight, {0}) : n.splat(sum, static_cast<double>(rows.count));
   return n.div(sum, total);
 }
 
@@ -127,8 +125,8 @@ LogicalResult bigmac::onnx::importSoftmaxCrossEntropyLoss(NodeContext &n) {
   FailureOr<nn::CrossEntropyOp> loss =
       n.create<nn::CrossEntropyOp>({rows->scores, rows->labels}, [&](auto &properties) {
         // Without an ignored index none is: no label has this one.
-        properties.ignore_index = n.b.getI64IntegerAttr(
-            rows->ignored.value_or(std::numeric_limits<int64_t>::min()));
+        properties.ignore_index =
+            n.b.getI64IntegerAttr(rows->ignored.value_or(std::numeric_limits<int64_t>::min()));
         if (rows->reduction == "sum")
           properties.sum = n.b.getUnitAttr();
       });

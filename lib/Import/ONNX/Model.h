@@ -51,8 +51,8 @@ struct Tensor {
   std::vector<int64_t> dims;
   DataType type = DataType::Undefined;
   Storage storage = Storage::Inline;
-  std::string bytes;                       ///< Inline
-  uint64_t offset = 0, size = 0;           ///< InModel: a range of the model's own file
+  std::string bytes;                           ///< Inline
+  uint64_t offset = 0, size = 0;               ///< InModel: a range of the model's own file
   std::map<std::string, std::string> external; ///< External: location, offset, length
   std::map<std::string, std::string> metadata;
 };
@@ -75,8 +75,8 @@ struct Node {
   std::string name, opType, domain, overload;
   std::vector<std::string> inputs, outputs;
   std::vector<NodeAttribute> attributes;
-  std::string scope;  ///< the module it comes from, like "model.layers.0.mlp"; may be empty
-  int64_t opset = 0;  ///< of its domain; 0 where the model imports none
+  std::string scope; ///< the module it comes from, like "model.layers.0.mlp"; may be empty
+  int64_t opset = 0; ///< of its domain; 0 where the model imports none
 };
 
 struct Dimension {

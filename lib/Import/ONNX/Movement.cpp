@@ -115,13 +115,13 @@ static FailureOr<Value> concatenate(NodeContext &n, ArrayRef<Value> values, int6
   int64_t total = 0;
   for (Value value : values) {
     RankedTensorType type = typeOf(value);
-    bool fits = type.getElementType() == first.getElementType() &&
-                type.getRank() == first.getRank();
+    bool fits =
+        type.getElementType() == first.getElementType() && type.getRank() == first.getRank();
     for (int64_t i = 0; fits && i < first.getRank(); ++i)
       fits = i == *dim || type.getDimSize(i) == first.getDimSize(i);
     if (!fits)
-      return n.error() << "cannot concatenate " << first << " and " << type
-                       << " along dimension " << *dim;
+      return n.error() << "cannot concatenate " << first << " and " << type << " along dimension "
+                       << *dim;
     total += type.getDimSize(*dim);
   }
   Shape shape(first.getShape());

@@ -56,8 +56,8 @@ NodeContext::NodeContext(OpBuilder &builder, Location loc, const Node &node,
     : b(builder), loc(loc), node(node), results(node.outputs.size()), inputs(std::move(inputs)) {}
 
 InFlightDiagnostic NodeContext::error() const {
-  return emitError(loc) << "node '" << node.name << "' (" << node.opType << ", opset "
-                        << node.opset << ") ";
+  return emitError(loc) << "node '" << node.name << "' (" << node.opType << ", opset " << node.opset
+                        << ") ";
 }
 
 //===----------------------------------------------------------------------===//
@@ -108,7 +108,7 @@ const NodeAttribute *NodeContext::attribute(StringRef name) const {
 }
 
 const NodeAttribute *NodeContext::typed(StringRef name, NodeAttribute::Kind kind,
-                                    StringRef kindName) const {
+                                        StringRef kindName) const {
   const NodeAttribute *found = attribute(name);
   if (!found || found->kind == kind)
     return found;
@@ -192,8 +192,8 @@ Value NodeContext::swapDims(Value value, int64_t first, int64_t second) const {
 }
 
 static SmallVector<OpFoldResult> asFoldResults(OpBuilder &b, ArrayRef<int64_t> values) {
-  return llvm::map_to_vector(
-      values, [&](int64_t value) { return OpFoldResult(b.getIndexAttr(value)); });
+  return llvm::map_to_vector(values,
+                             [&](int64_t value) { return OpFoldResult(b.getIndexAttr(value)); });
 }
 
 Value NodeContext::slice(Value value, ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes,
@@ -252,8 +252,7 @@ Value NodeContext::constantOf(DenseElementsAttr elements) const {
 }
 
 Value NodeContext::constantInts(ArrayRef<int64_t> shape, ArrayRef<int64_t> values) const {
-  return constantOf(
-      DenseElementsAttr::get(RankedTensorType::get(shape, b.getI64Type()), values));
+  return constantOf(DenseElementsAttr::get(RankedTensorType::get(shape, b.getI64Type()), values));
 }
 
 Value NodeContext::constantBools(ArrayRef<int64_t> shape, ArrayRef<bool> values) const {
@@ -264,15 +263,14 @@ Value NodeContext::splat(Value like, double value) const {
   RankedTensorType type = typeOf(like);
   if (!isa<FloatType>(type.getElementType()))
     return splatInt(type, static_cast<int64_t>(value));
-  return constantOf(
-      DenseElementsAttr::get(type, b.getFloatAttr(type.getElementType(), value)));
+  return constantOf(DenseElementsAttr::get(type, b.getFloatAttr(type.getElementType(), value)));
 }
 
 Value NodeContext::splatInt(RankedTensorType type, int64_t value) const {
   unsigned width = type.getElementTypeBitWidth();
-  return constantOf(DenseElementsAttr::get(
-      type, APInt(width, static_cast<uint64_t>(value), /*isSigned=*/true,
-                  /*implicitTrunc=*/true)));
+  return constantOf(
+      DenseElementsAttr::get(type, APInt(width, static_cast<uint64_t>(value), /*isSigned=*/true,
+                                         /*implicitTrunc=*/true)));
 }
 
 //===----------------------------------------------------------------------===//

@@ -76,9 +76,7 @@ public:
   mlir::Value optional(unsigned i) const { return has(i) ? in(i) : mlir::Value(); }
   const ImportedValue &input(unsigned i) const { return inputs[i]; }
   bool isUnsignedInput(unsigned i) const { return inputs[i].isUnsigned; }
-  bool wantsOutput(unsigned i) const {
-    return i < node.outputs.size() && !node.outputs[i].empty();
-  }
+  bool wantsOutput(unsigned i) const { return i < node.outputs.size() && !node.outputs[i].empty(); }
 
   /// The elements of an operand that is constant.
   mlir::DenseElementsAttr constant(unsigned i) const;
@@ -175,7 +173,7 @@ public:
 
 private:
   const NodeAttribute *typed(llvm::StringRef name, NodeAttribute::Kind kind,
-                         llvm::StringRef kindName) const;
+                             llvm::StringRef kindName) const;
 
   llvm::SmallVector<ImportedValue> inputs;
   mutable bool badAttribute = false;

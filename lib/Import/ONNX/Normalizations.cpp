@@ -52,8 +52,7 @@ static FailureOr<Rows> makeRows(NodeContext &n) {
   return rows;
 }
 
-static FailureOr<Affine> makeAffine(NodeContext &n, const Rows &rows, Value value,
-                                    double neutral) {
+static FailureOr<Affine> makeAffine(NodeContext &n, const Rows &rows, Value value, double neutral) {
   if (!value)
     return Affine{};
   if (typeOf(value).getElementType() != typeOf(rows.input).getElementType())
@@ -129,9 +128,8 @@ LogicalResult bigmac::onnx::importRMSNormalization(NodeContext &n) {
   SmallVector<Value> operands = {rows->input};
   if (scale->vector)
     operands.push_back(scale->vector);
-  FailureOr<nn::RMSNormOp> norm = n.create<nn::RMSNormOp>(operands, [&](auto &properties) {
-    properties.epsilon = n.b.getF64FloatAttr(epsilon);
-  });
+  FailureOr<nn::RMSNormOp> norm = n.create<nn::RMSNormOp>(
+      operands, [&](auto &properties) { properties.epsilon = n.b.getF64FloatAttr(epsilon); });
   if (failed(norm))
     return failure();
   Value result = n.reshape(norm->getResult(), rows->shape);

@@ -20,18 +20,14 @@ void bigmac::onnx::registerOpsAToC(OpTable &table) {
     return importBinary(n, [&](Value a, Value b) { return n.add(a, b); });
   });
   table.add("And", 7, 2, 2, [](NodeContext &n) {
-    auto build = [&](Value a, Value b) -> Value {
-      return arith::AndIOp::create(n.b, n.loc, a, b);
-    };
+    auto build = [&](Value a, Value b) -> Value { return arith::AndIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/false);
   });
   table.add("ArgMax", 13, 1, 1, [](NodeContext &n) { return importArgExtremum(n, true); });
   table.add("ArgMin", 13, 1, 1, [](NodeContext &n) { return importArgExtremum(n, false); });
   table.add("Attention", 23, 3, 7, importAttention);
   table.add("BitwiseAnd", 18, 2, 2, [](NodeContext &n) {
-    auto build = [&](Value a, Value b) -> Value {
-      return arith::AndIOp::create(n.b, n.loc, a, b);
-    };
+    auto build = [&](Value a, Value b) -> Value { return arith::AndIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/true);
   });
   table.add("BitwiseNot", 18, 1, 1, [](NodeContext &n) -> LogicalResult {
@@ -40,15 +36,11 @@ void bigmac::onnx::registerOpsAToC(OpTable &table) {
     return n.setResult(arith::XOrIOp::create(n.b, n.loc, n.in(0), n.splat(n.in(0), -1)));
   });
   table.add("BitwiseOr", 18, 2, 2, [](NodeContext &n) {
-    auto build = [&](Value a, Value b) -> Value {
-      return arith::OrIOp::create(n.b, n.loc, a, b);
-    };
+    auto build = [&](Value a, Value b) -> Value { return arith::OrIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/true);
   });
   table.add("BitwiseXor", 18, 2, 2, [](NodeContext &n) {
-    auto build = [&](Value a, Value b) -> Value {
-      return arith::XOrIOp::create(n.b, n.loc, a, b);
-    };
+    auto build = [&](Value a, Value b) -> Value { return arith::XOrIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/true);
   });
   table.add("Cast", 13, 1, 1, [](NodeContext &n) -> LogicalResult {
@@ -62,8 +54,8 @@ void bigmac::onnx::registerOpsAToC(OpTable &table) {
                               n.isUnsignedInput(1)));
   });
   table.add("Ceil", 13, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::CeilOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::CeilOp::create(n.b, n.loc, x); });
   });
   table.add("Clip", 13, 1, 3, importClip);
   table.add("Concat", 13, 1, kAnyNumber, importConcat);
@@ -71,8 +63,8 @@ void bigmac::onnx::registerOpsAToC(OpTable &table) {
   table.add("ConstantOfShape", 9, 1, 1, importConstantOfShape);
   table.add("Conv", 11, 2, 3, importConv);
   table.add("Cos", 7, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::CosOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::CosOp::create(n.b, n.loc, x); });
   });
   table.add("CumSum", 11, 2, 2, importCumSum);
 }

@@ -114,18 +114,18 @@ void bigmac::onnx::registerOpsDToG(OpTable &table) {
   table.add("Equal", 11, 2, 2,
             [](NodeContext &n) { return importCompare(n, NodeContext::Compare::Equal); });
   table.add("Erf", 9, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::ErfOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::ErfOp::create(n.b, n.loc, x); });
   });
   table.add("Exp", 6, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::ExpOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::ExpOp::create(n.b, n.loc, x); });
   });
   table.add("Expand", 8, 2, 2, importExpand);
   table.add("Flatten", 11, 1, 1, importFlatten);
   table.add("Floor", 6, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::FloorOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::FloorOp::create(n.b, n.loc, x); });
   });
   table.add("Gather", 11, 2, 2, importGather);
   table.add("GatherElements", 11, 2, 2, importGatherElements);
@@ -134,8 +134,7 @@ void bigmac::onnx::registerOpsDToG(OpTable &table) {
   table.add("Gemm", 11, 2, 3, importGemm);
   table.add("Greater", 9, 2, 2,
             [](NodeContext &n) { return importCompare(n, NodeContext::Compare::Greater); });
-  table.add("GreaterOrEqual", 12, 2, 2, [](NodeContext &n) {
-    return importCompare(n, NodeContext::Compare::GreaterOrEqual);
-  });
+  table.add("GreaterOrEqual", 12, 2, 2,
+            [](NodeContext &n) { return importCompare(n, NodeContext::Compare::GreaterOrEqual); });
   table.add("GroupNormalization", 18, 3, 3, importGroupNormalization);
 }

@@ -24,8 +24,7 @@ static LogicalResult importIsInf(NodeContext &n) {
   return importFloatUnary(n, [&](Value x) -> Value {
     Value infinity = n.splat(x, std::numeric_limits<double>::infinity());
     if (negative && positive)
-      return n.compare(NodeContext::Compare::Equal, math::AbsFOp::create(n.b, n.loc, x),
-                       infinity);
+      return n.compare(NodeContext::Compare::Equal, math::AbsFOp::create(n.b, n.loc, x), infinity);
     if (positive)
       return n.compare(NodeContext::Compare::Equal, x, infinity);
     if (negative)
@@ -53,8 +52,8 @@ void bigmac::onnx::registerOpsHToN(OpTable &table) {
     return importFloatUnary(n, [&](Value x) { return hardSigmoid(n, x, alpha, beta); });
   });
   table.add("HardSwish", 14, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) { return n.mul(x, hardSigmoid(n, x, 1.0 / 6.0, 0.5)); });
+    return importFloatUnary(n,
+                            [&](Value x) { return n.mul(x, hardSigmoid(n, x, 1.0 / 6.0, 0.5)); });
   });
   table.add("Identity", 13, 1, 1, [](NodeContext &n) {
     n.results[0] = n.input(0);
@@ -80,8 +79,8 @@ void bigmac::onnx::registerOpsHToN(OpTable &table) {
   table.add("LessOrEqual", 12, 2, 2,
             [](NodeContext &n) { return importCompare(n, NodeContext::Compare::LessOrEqual); });
   table.add("Log", 6, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::LogOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::LogOp::create(n.b, n.loc, x); });
   });
   table.add("LogSoftmax", 13, 1, 1, [](NodeContext &n) { return importSoftmax(n, true); });
   table.add("MatMul", 9, 2, 2, importMatMul);

@@ -22,17 +22,14 @@ static LogicalResult importPRelu(NodeContext &n) {
                      << values[0].getType() << " and " << values[1].getType();
   if (failed(n.unify(values)))
     return failure();
-  Value positive =
-      n.compare(NodeContext::Compare::Greater, values[0], n.splat(values[0], 0.0));
+  Value positive = n.compare(NodeContext::Compare::Greater, values[0], n.splat(values[0], 0.0));
   return n.setResult(n.select(positive, values[0], n.mul(values[0], values[1])));
 }
 
 void bigmac::onnx::registerOpsOToR(OpTable &table) {
   table.add("OneHot", 11, 3, 3, importOneHot);
   table.add("Or", 7, 2, 2, [](NodeContext &n) {
-    auto build = [&](Value a, Value b) -> Value {
-      return arith::OrIOp::create(n.b, n.loc, a, b);
-    };
+    auto build = [&](Value a, Value b) -> Value { return arith::OrIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/false);
   });
   table.add("PRelu", 9, 2, 2, importPRelu);

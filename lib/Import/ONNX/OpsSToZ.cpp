@@ -25,9 +25,8 @@ static LogicalResult importSign(NodeContext &n) {
   if (isBool(x))
     return n.error() << "expects numbers, found booleans";
   Value zero = n.splat(x, 0), one = n.splat(x, 1);
-  Value positive = n.isUnsignedInput(0)
-                       ? n.compare(NodeContext::Compare::Greater, x, zero, true)
-                       : n.compare(NodeContext::Compare::Greater, x, zero);
+  Value positive = n.isUnsignedInput(0) ? n.compare(NodeContext::Compare::Greater, x, zero, true)
+                                        : n.compare(NodeContext::Compare::Greater, x, zero);
   Value rest = x; // zero or NaN
   if (!n.isUnsignedInput(0))
     rest = n.select(n.compare(NodeContext::Compare::Less, x, zero), n.splat(x, -1), x);
@@ -37,8 +36,7 @@ static LogicalResult importSign(NodeContext &n) {
 /// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
 static Value softplus(NodeContext &n, Value x) {
   Value magnitude = math::AbsFOp::create(n.b, n.loc, x);
-  Value tail =
-      math::Log1pOp::create(n.b, n.loc, math::ExpOp::create(n.b, n.loc, n.neg(magnitude)));
+  Value tail = math::Log1pOp::create(n.b, n.loc, math::ExpOp::create(n.b, n.loc, n.neg(magnitude)));
   return n.add(arith::MaximumFOp::create(n.b, n.loc, x, n.splat(x, 0.0)), tail);
 }
 
@@ -93,8 +91,8 @@ void bigmac::onnx::registerOpsSToZ(OpTable &table) {
   });
   table.add("Sign", 9, 1, 1, importSign);
   table.add("Sin", 7, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::SinOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::SinOp::create(n.b, n.loc, x); });
   });
   table.add("Size", 13, 1, 1, [](NodeContext &n) {
     return n.setResult(n.constantInts({}, {typeOf(n.in(0)).getNumElements()}));
@@ -109,8 +107,8 @@ void bigmac::onnx::registerOpsSToZ(OpTable &table) {
   table.add("Split", 13, 1, 2, importSplit);
   table.add("SplitToSequence", 11, 1, 2, importSplitToSequence);
   table.add("Sqrt", 6, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::SqrtOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::SqrtOp::create(n.b, n.loc, x); });
   });
   table.add("Squeeze", 13, 1, 2, importSqueeze);
   table.add("Sub", 13, 2, 2, [](NodeContext &n) {
@@ -124,8 +122,8 @@ void bigmac::onnx::registerOpsSToZ(OpTable &table) {
     return importFloatUnary(n, [&](Value x) { return swish(n, x); });
   });
   table.add("Tanh", 6, 1, 1, [](NodeContext &n) {
-    return importFloatUnary(
-        n, [&](Value x) -> Value { return math::TanhOp::create(n.b, n.loc, x); });
+    return importFloatUnary(n,
+                            [&](Value x) -> Value { return math::TanhOp::create(n.b, n.loc, x); });
   });
   table.add("Tile", 6, 2, 2, importTile);
   table.add("Transpose", 13, 1, 1, importTranspose);
@@ -133,9 +131,7 @@ void bigmac::onnx::registerOpsSToZ(OpTable &table) {
   table.add("Unsqueeze", 13, 2, 2, importUnsqueeze);
   table.add("Where", 9, 3, 3, importWhere);
   table.add("Xor", 7, 2, 2, [](NodeContext &n) {
-    auto build = [&](Value a, Value b) -> Value {
-      return arith::XOrIOp::create(n.b, n.loc, a, b);
-    };
+    auto build = [&](Value a, Value b) -> Value { return arith::XOrIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/false);
   });
 }

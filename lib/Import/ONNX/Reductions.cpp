@@ -27,9 +27,8 @@ static Value reduceExtremum(NodeContext &n, Value x, ArrayRef<int64_t> dims, boo
 static Value logSumExp(NodeContext &n, Value x, ArrayRef<int64_t> dims) {
   Value maximum = n.reduceMax(x, dims);
   Value magnitude = math::AbsFOp::create(n.b, n.loc, maximum);
-  Value infinite =
-      n.compare(NodeContext::Compare::Equal, magnitude,
-                n.splat(magnitude, std::numeric_limits<double>::infinity()));
+  Value infinite = n.compare(NodeContext::Compare::Equal, magnitude,
+                             n.splat(magnitude, std::numeric_limits<double>::infinity()));
   Value shift = n.select(infinite, n.splat(maximum, 0.0), maximum);
   Shape unit(shapeOf(x));
   for (int64_t dim : dims)
@@ -152,9 +151,9 @@ LogicalResult bigmac::onnx::importArgExtremum(NodeContext &n, bool maximum) {
   // The last of equal ones is the first in reverse.
   bool last = n.attrInt("select_last_index", 0) != 0;
   if (last)
-    input = gatherConstant(
-        n, input, *dim,
-        llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, std::min(size, kMaxConstantElements)))));
+    input = gatherConstant(n, input, *dim,
+                           llvm::to_vector(llvm::reverse(
+                               llvm::seq<int64_t>(0, std::min(size, kMaxConstantElements)))));
   SmallVector<int64_t> permutation;
   for (int64_t i = 0; i < rank; ++i)
     if (i != *dim)
