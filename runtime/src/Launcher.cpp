@@ -42,8 +42,21 @@ Launch detectLaunch(const std::function<const char *(const char *)> &getenv) {
       {LauncherKind::Slurm, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};
   for (const Source &source : sources) {
     auto rank = number(getenv(source.rank)), size = number(getenv(source.size));
-    if (rank && size && *rank < *size)
-      return {source.kind, *rank, *size};
+    if (!rank || !size || *rank >= *size)
+      continue;
+    Launch launch;
+    launch.kind = source.kind;
+    launch.rank = *rank;
+    launch.size = *size;
+    if (source.kind == LauncherKind::Torchrun) {
+      auto text = [&](const char *name) { return std::string(getenv(name) ? getenv(name) : ""); };
+      launch.localSize = number(getenv("LOCAL_WORLD_SIZE")).value_or(launch.size);
+      launch.host = text("MASTER_ADDR");
+      launch.runName = text("TORCHELASTIC_RUN_ID");
+      uint32_t port = number(getenv("MASTER_PORT")).value_or(0);
+      launch.port = port < 65000 ? port : 0;
+    }
+    return launch;
   }
   return {};
 }

@@ -25,6 +25,7 @@ class Poll {
 public:
   void setTimeout(double seconds) { timeout = seconds; }
   void setOperation(const char *what) { operation = what; }
+  const char *what() const { return operation; }
   /// More ranks than cores: sleep soon, so that those who compute get the cores.
   void setCrowded(bool value) { crowded = value; }
 

@@ -3,6 +3,7 @@
 #include "Together.h"
 #include "Trainer.h"
 #include "bigmac-rt/Error.h"
+#include "bigmac-rt/Hash.h"
 #include "bigmac-rt/Train.h"
 
 #include <cstdlib>
@@ -29,10 +30,9 @@ static bool checkWorld(const PlanView &plan, const Launch &launch, uint32_t size
   std::string message =
       "error: rank " + std::to_string(apart ? launch.rank : rank) + ": " + compiled;
   if (apart)
-    message +=
-        ", but " + launch.name() + " started " + std::to_string(launch.size) +
-        " processes that MPI does not connect; CPU ranks talk through MPI: start with mpirun -np " +
-        ranks + (launch.kind == LauncherKind::Slurm ? " or srun --mpi=pmix -n " + ranks : "");
+    message += ", but " + launch.name() + " started " + std::to_string(launch.size) +
+               " processes that MPI does not connect; start with srun --mpi=pmix -n " + ranks +
+               " or mpirun -np " + ranks;
   else
     message += ", but started with " + std::to_string(size) + " (" + launch.name() +
                "); start with mpirun -np " + ranks + ", or compile for " + std::to_string(size);
@@ -47,6 +47,22 @@ static std::unique_ptr<Device> makeDevice(const PlanView &plan, const Options &o
     return makeCpuDevice(options.threads);
   throw RuntimeError("compiled for the target '" + target +
                      "', but this program was linked with the driver for 'cpu' only");
+}
+
+/// The world that the launcher made: MPI's, except that torchrun connects nothing, and that without
+/// a launcher the world is this process alone and MPI need not start.
+static std::unique_ptr<Comm> makeComm(const PlanView &plan, const Launch &launch,
+                                      const Options &options) {
+  if (launch.kind == LauncherKind::Torchrun && launch.size > 1) {
+    if (launch.host.empty() || launch.port == 0)
+      throw RuntimeError("torchrun started this, but MASTER_ADDR and MASTER_PORT are not set");
+    std::string run = launch.runName + " " + std::to_string(launch.port);
+    return makeTcpComm({launch.rank, launch.size, launch.localSize, launch.host, launch.port,
+                        hash64(run.data(), run.size(), plan.header().checksum), options.timeout});
+  }
+  bool alone = launch.kind == LauncherKind::Torchrun ||
+               (launch.kind == LauncherKind::None && !std::getenv("PMIX_RANK"));
+  return alone ? makeSelfComm() : makeMpiComm();
 }
 
 static void train(const PlanView &plan, const Program &program, const Options &options,
@@ -106,10 +122,12 @@ int trainMain(int argc, char **argv, const Program &program) {
     return parsed.status;
   }
   installSignalHandlers(launch.rank);
-  // Without a launcher the world is this process alone, and MPI need not start.
-  bool alone = launch.kind == LauncherKind::None && !std::getenv("PMIX_RANK");
   try {
-    auto comm = alone ? makeSelfComm() : makeMpiComm();
+    // A wrong world under torchrun is known before anybody connects.
+    if (launch.kind == LauncherKind::Torchrun &&
+        !checkWorld(*plan, launch, launch.size, launch.rank))
+      return 1;
+    auto comm = makeComm(*plan, launch, *parsed.options);
     return runInWorld(*plan, program, *parsed.options, launch, *comm);
   } catch (const std::exception &failure) {
     printError(std::string("error: ") + failure.what());

@@ -1,8 +1,8 @@
 // Communication through MPI. Transfers are persistent requests; every wait polls, so that it can
 // yield the core to other ranks and end at the timeout.
 
+#include "../common/PairwiseComm.h"
 #include "Poll.h"
-#include "bigmac-rt/Comm.h"
 #include "bigmac-rt/Error.h"
 
 #include <climits>
@@ -46,7 +46,7 @@ template <typename Fn> void withType(uint64_t bytes, Fn fn) {
   MPI_Type_free(&block);
 }
 
-class MpiComm final : public Comm {
+class MpiComm final : public PairwiseComm {
 public:
   MpiComm() {
     int provided = 0;
@@ -97,10 +97,7 @@ public:
     ++open;
   }
   void wait(Request request) override {
-    await(&requests[request], 1, [&](size_t) {
-      return std::string(ends[request].receives ? "receive from rank " : "send to rank ") +
-             std::to_string(ends[request].peer);
-    });
+    await(&requests[request], 1, [&](size_t) { return describe(ends[request]); });
     --open;
   }
   void progress() override {
@@ -109,9 +106,6 @@ public:
       check(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, collectives, &flag, MPI_STATUS_IGNORE),
             "progress");
   }
-
-  void reduceScatter(Device &device, const ShardedRegion &region) override;
-  void allGather(Device &device, const ShardedRegion &region) override;
 
   void barrier() override {
     MPI_Request request;
@@ -178,11 +172,30 @@ public:
     _exit(status);
   }
 
+protected:
+  void post(bool sends, void *data, uint64_t bytes, uint32_t peer, const char *what) override {
+    MPI_Request request;
+    int count = static_cast<int>(bytes);
+    check(sends ? MPI_Isend(data, count, MPI_BYTE, peer, 0, collectives, &request)
+                : MPI_Irecv(data, count, MPI_BYTE, peer, 0, collectives, &request),
+          what);
+    pending.push_back(request);
+    pendingEnds.push_back({!sends, peer});
+  }
+  void finishPosted() override {
+    await(pending.data(), pending.size(), [&](size_t i) { return describe(pendingEnds[i]); });
+    pending.clear();
+    pendingEnds.clear();
+  }
+
 private:
   struct End {
     bool receives;
     uint32_t peer;
   };
+  static std::string describe(const End &end) {
+    return (end.receives ? "receive from rank " : "send to rank ") + std::to_string(end.peer);
+  }
 
   Request add(MPI_Request request, End end) {
     requests.push_back(request);
@@ -235,76 +248,8 @@ private:
   std::vector<MPI_Request> requests;
   std::vector<End> ends;
   std::vector<MPI_Request> pending; // of one collective
+  std::vector<End> pendingEnds;
 };
-
-void MpiComm::reduceScatter(Device &device, const ShardedRegion &region) {
-  uint32_t count = region.group.size();
-  if (count == 1)
-    return;
-  device.synchronize();
-  // In pieces of a shard, as scratch allows: the others' pieces of my shard come into scratch.
-  uint64_t most = region.scratchElements / (count - 1) / BM_SHARD_ALIGN * BM_SHARD_ALIGN;
-  most = std::min<uint64_t>(most, INT_MAX / 2);
-  std::vector<const float *> sources(count);
-  for (uint64_t begin = 0; begin < region.shardElements; begin += most) {
-    uint64_t n = std::min(most, region.shardElements - begin);
-    float *mine = region.data + region.self * region.shardElements + begin;
-    float *incoming = region.scratch;
-    pending.clear();
-    for (uint32_t j = 0; j < count; ++j) {
-      sources[j] = mine;
-      if (j == region.self)
-        continue;
-      MPI_Request request;
-      check(MPI_Irecv(incoming, n, MPI_FLOAT, region.group[j], 0, collectives, &request),
-            "gradient sum");
-      pending.push_back(request);
-      sources[j] = incoming;
-      incoming += most;
-    }
-    for (uint32_t step = 1; step < count; ++step) {
-      uint32_t j = (region.self + step) % count; // spread: not all to the same rank first
-      MPI_Request request;
-      check(MPI_Isend(region.data + j * region.shardElements + begin, n, MPI_FLOAT, region.group[j],
-                      0, collectives, &request),
-            "gradient sum");
-      pending.push_back(request);
-    }
-    await(pending.data(), pending.size(), [&](size_t i) {
-      if (i < count - 1)
-        return "gradients from rank " + std::to_string(region.group[i < region.self ? i : i + 1]);
-      return "gradients to rank " +
-             std::to_string(region.group[(region.self + (i - (count - 1)) + 1) % count]);
-    });
-    device.sum(mine, sources, n);
-  }
-}
-
-void MpiComm::allGather(Device &device, const ShardedRegion &region) {
-  uint32_t count = region.group.size();
-  device.synchronize();
-  uint64_t most = INT_MAX / 2;
-  for (uint64_t begin = 0; begin < region.shardElements && count > 1; begin += most) {
-    uint64_t n = std::min(most, region.shardElements - begin);
-    pending.clear();
-    std::vector<uint32_t> peers;
-    for (int sends = 0; sends < 2; ++sends)
-      for (uint32_t step = 1; step < count; ++step) {
-        uint32_t j = (region.self + step) % count;
-        float *shard = region.data + (sends ? region.self : j) * region.shardElements + begin;
-        MPI_Request request;
-        check(sends ? MPI_Isend(shard, n, MPI_FLOAT, region.group[j], 0, collectives, &request)
-                    : MPI_Irecv(shard, n, MPI_FLOAT, region.group[j], 0, collectives, &request),
-              "parameters");
-        pending.push_back(request);
-        peers.push_back(region.group[j]);
-      }
-    await(pending.data(), pending.size(), [&](size_t i) {
-      return std::string(i < count - 1 ? "parameters from rank " : "parameters to rank ") +
-             std::to_string(peers[i]);
-    });
-  }
-}
 
 } // namespace
 

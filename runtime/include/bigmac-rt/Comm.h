@@ -80,6 +80,19 @@ std::unique_ptr<Comm> makeSelfComm();
 /// The MPI driver; initialises MPI, and finalises it when destroyed. One at a time.
 std::unique_ptr<Comm> makeMpiComm();
 
+/// A world whose ranks a launcher has started without connecting them.
+struct TcpWorld {
+  uint32_t rank, size;
+  uint32_t ranksHere; // on this machine
+  std::string host;   // where rank 0 runs
+  uint16_t port;      // rank 0 listens on one of the 16 ports after this
+  uint64_t token;     // the same on all ranks of the run, and other than other runs'
+  double timeout;     // seconds; also of the start
+};
+
+/// The TCP driver. RuntimeError when the ranks do not find one another.
+std::unique_ptr<Comm> makeTcpComm(const TcpWorld &world);
+
 } // namespace bigmac::rt
 
 #endif // BIGMAC_RT_COMM_H

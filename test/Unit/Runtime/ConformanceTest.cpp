@@ -19,3 +19,10 @@ TEST(Conformance, Mpi) {
   for (const char *ranks : {"1", "2", "5"})
     run({"mpirun", "--oversubscribe", "-np", ranks, BM_CTS_COMM_PROGRAM, "mpi"});
 }
+
+TEST(Conformance, Tcp) {
+  for (int ranks : {1, 2, 5}) {
+    Result result = executeApart(ranks, {BM_CTS_COMM_PROGRAM, "tcp"});
+    EXPECT_EQ(result.status, 0) << result.out << result.err;
+  }
+}

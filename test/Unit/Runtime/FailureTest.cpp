@@ -59,11 +59,49 @@ TEST(World, TooManyRanksForOne) {
   EXPECT_THAT(result.err, HasSubstr("rank 1: compiled for 1 rank "));
 }
 
-TEST(World, TorchrunWithoutMpi) {
+TEST(World, WrongNumberUnderTorchrun) {
   Job job({2, 1, 2, false});
-  Result result = job.start({"--steps", "1"}, {"RANK=1", "WORLD_SIZE=2"}, 0);
-  expectError(result, "rank 1: compiled for 2 ranks (1 replica x 2 pipeline ranks), but torchrun "
-                      "started 2 processes that MPI does not connect");
+  Result result = executeApart(3, {BM_FIXTURE_PROGRAM, "--data", "x", "--steps", "1"},
+                               {fixtureVariable(job.shape)});
+  EXPECT_EQ(result.status, 1);
+  for (int rank = 0; rank < 3; ++rank)
+    EXPECT_THAT(result.err,
+                HasSubstr("rank " + std::to_string(rank) +
+                          ": compiled for 2 ranks (1 replica x 2 pipeline ranks), but started "
+                          "with 3 (torchrun)"));
+}
+
+TEST(World, SlurmWithoutPmi) {
+  Job job({2, 1, 2, false});
+  Result result = job.start({"--steps", "1"}, {"SLURM_PROCID=1", "SLURM_STEP_NUM_TASKS=2"}, 0);
+  expectError(result, "but srun (Slurm) started 2 processes that MPI does not connect");
+}
+
+TEST(World, TorchrunEqualsMpirun) {
+  Job job({2, 2, 2, false});
+  std::vector<std::string> args = {"--steps", "5", "--log", job.dir / "log", "--deterministic"};
+  ASSERT_EQ(job.start(args).status, 0);
+  auto want = readLog(job.dir / "log");
+  args.insert(args.begin(), BM_FIXTURE_PROGRAM);
+  args.insert(args.end(),
+              {"--data", job.dir / "data", "--init", job.dir / "w.safetensors", "--timeout", "30"});
+  Result result = executeApart(4, args, {fixtureVariable(job.shape)});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("started by torchrun: 2 replicas x 2 pipeline ranks (TCP)"));
+  auto got = readLog(job.dir / "log");
+  ASSERT_EQ(got.size(), 5u);
+  for (size_t t = 0; t < 5; ++t)
+    EXPECT_EQ(got[t]["weights_hash"], want[t]["weights_hash"]);
+}
+
+TEST(World, TorchrunRankMissing) {
+  // Only rank 1 of 2 is there: it gives up in time and says whom it waited for.
+  Job job({2, 1, 2, false});
+  Result result = execute({BM_FIXTURE_PROGRAM, "--data", "x", "--steps", "1", "--timeout", "1"},
+                          {fixtureVariable(job.shape), "RANK=1", "WORLD_SIZE=2",
+                           "MASTER_ADDR=localhost", "MASTER_PORT=19871"});
+  expectError(result, "TCP: waited 1 s for rank 0");
+  EXPECT_LT(result.seconds, 20);
 }
 
 TEST(World, SaysWhoStartedIt) {
@@ -280,4 +318,16 @@ TEST(LostRank, KilledRankEndsTheRun) {
       job.start({"--steps", "1000000"}, {"BM_FIXTURE_FAULT=3 7 " + std::to_string(SIGKILL)});
   EXPECT_NE(result.status, 0);
   EXPECT_LT(result.seconds, 30);
+}
+
+TEST(LostRank, KilledUnderTorchrun) {
+  Job job({2, 2, 2, false});
+  Result result =
+      executeApart(4,
+                   {BM_FIXTURE_PROGRAM, "--data", job.dir / "data", "--steps", "1000000", "--init",
+                    job.dir / "w.safetensors", "--quiet"},
+                   {fixtureVariable(job.shape), "BM_FIXTURE_FAULT=3 7 " + std::to_string(SIGKILL)});
+  EXPECT_NE(result.status, 0);
+  EXPECT_LT(result.seconds, 30);
+  EXPECT_THAT(result.err, HasSubstr("rank 3 has ended (waited for: "));
 }

@@ -122,6 +122,16 @@ TEST(Launcher, IsReadFromTheEnvironment) {
   EXPECT_EQ(launchOf({{"RANK", "1"}, {"WORLD_SIZE", "2"}}).name(), "torchrun");
   EXPECT_EQ(launchOf({{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}).name(),
             "srun (Slurm)");
+  Launch torch = launchOf({{"RANK", "1"},
+                           {"WORLD_SIZE", "4"},
+                           {"LOCAL_WORLD_SIZE", "2"},
+                           {"MASTER_ADDR", "node0"},
+                           {"MASTER_PORT", "29500"},
+                           {"TORCHELASTIC_RUN_ID", "run"}});
+  EXPECT_EQ(torch.host, "node0");
+  EXPECT_EQ(torch.port, 29500);
+  EXPECT_EQ(torch.localSize, 2u);
+  EXPECT_EQ(torch.runName, "run");
   // A batch script without srun, and numbers that are none.
   EXPECT_EQ(launchOf({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}}).kind, LauncherKind::None);
   EXPECT_EQ(launchOf({{"RANK", "x"}, {"WORLD_SIZE", "2"}}).kind, LauncherKind::None);

@@ -101,6 +101,24 @@ Result execute(const std::vector<std::string> &command, const std::vector<std::s
           readBytes(dir / "err"), elapsed.count()};
 }
 
+Result executeApart(int np, const std::vector<std::string> &command,
+                    const std::vector<std::string> &env) {
+  static int runs = 0;
+  std::string script = "i=0; pids=; while [ $i -lt " + std::to_string(np) +
+                       " ]; do RANK=$i \"$@\" & pids=\"$pids $!\"; i=$((i+1)); done; status=0; "
+                       "for p in $pids; do wait $p || { s=$?; [ $s -gt $status ] && status=$s; }; "
+                       "done; exit $status";
+  std::vector<std::string> all = {"sh", "-c", script, "sh"};
+  all.insert(all.end(), command.begin(), command.end());
+  // Ports apart from those of other tests on this machine.
+  int port = 20000 + (getpid() * 32 + 16 * runs++) % 30000;
+  std::vector<std::string> variables = {
+      "WORLD_SIZE=" + std::to_string(np), "LOCAL_WORLD_SIZE=" + std::to_string(np),
+      "MASTER_ADDR=localhost", "MASTER_PORT=" + std::to_string(port), "TORCHELASTIC_RUN_ID=test"};
+  variables.insert(variables.end(), env.begin(), env.end());
+  return execute(all, variables);
+}
+
 /// Numbers in (-1, 1) that look random and are the same everywhere.
 static float noise(uint64_t seed, uint64_t i) {
   uint64_t x = (seed * 0x9E3779B97F4A7C15u) ^ (i * 0xD1B54A32D192ED03u);
@@ -151,6 +169,11 @@ Tensors fixtureData(uint64_t samples, bool weighted, uint64_t first) {
           {"ids", tensor("I64", {count, 4}, ids)}};
 }
 
+std::string fixtureVariable(const fixture::Shape &shape) {
+  return "BM_FIXTURE=" + std::to_string(shape.ranks) + " " + std::to_string(shape.replicas) + " " +
+         std::to_string(shape.microbatches) + " " + (shape.weighted ? "1" : "0");
+}
+
 Result trainFixture(const fixture::Shape &shape, const std::vector<std::string> &args,
                     const std::vector<std::string> &env, int np) {
   int ranks = np >= 0 ? np : static_cast<int>(shape.ranks * shape.replicas);
@@ -159,10 +182,8 @@ Result trainFixture(const fixture::Shape &shape, const std::vector<std::string> 
     command = {"mpirun", "--oversubscribe", "-np", std::to_string(ranks)};
   command.push_back(BM_FIXTURE_PROGRAM);
   command.insert(command.end(), args.begin(), args.end());
-  std::vector<std::string> all = {
-      "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-      "BM_FIXTURE=" + std::to_string(shape.ranks) + " " + std::to_string(shape.replicas) + " " +
-          std::to_string(shape.microbatches) + " " + (shape.weighted ? "1" : "0")};
+  std::vector<std::string> all = {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+                                  fixtureVariable(shape)};
   all.insert(all.end(), env.begin(), env.end());
   return execute(command, all);
 }

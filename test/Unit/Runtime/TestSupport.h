@@ -61,9 +61,17 @@ struct Result {
 /// Runs a program; `env` are further NAME=VALUE.
 Result execute(const std::vector<std::string> &command, const std::vector<std::string> &env = {});
 
+/// Runs `np` copies of a program as torchrun does: unconnected, with RANK and so on in the
+/// environment. The status is the largest.
+Result executeApart(int np, const std::vector<std::string> &command,
+                    const std::vector<std::string> &env = {});
+
 /// The fixture's weights and data for up to three stages, from fixed numbers.
 Tensors fixtureWeights(uint32_t ranks);
 Tensors fixtureData(uint64_t samples, bool weighted, uint64_t firstSample = 0);
+
+/// The environment variable that gives the fixture its shape.
+std::string fixtureVariable(const fixture::Shape &shape);
 
 /// Runs fixture-train of `shape` on as many MPI ranks as it needs (or `np`; 0 starts it without
 /// mpirun). `env` as for execute().

@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
   std::istringstream(env("BM_FIXTURE_WEIGHTS")) >> file >> size >> hash;
   uint32_t faultRank = 0;
   if (std::istringstream(env("BM_FIXTURE_FAULT")) >> faultRank >> forwardsLeft >> faultSignal) {
-    if (env("OMPI_COMM_WORLD_RANK", "0") == std::to_string(faultRank))
+    if (env("OMPI_COMM_WORLD_RANK", env("RANK", "0").c_str()) == std::to_string(faultRank))
       fixture::onForward = countdown;
   }
   rlimit limit{};
