@@ -13,7 +13,6 @@
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
@@ -36,10 +35,10 @@ static cl::opt<int64_t> sample("sample", cl::init(-1), cl::value_desc("n"),
                                cl::desc("The tensors of --inputs are samples along their first "
                                         "dimension: take them from the n-th on"),
                                cl::cat(category));
-static cl::opt<std::string>
-    externalRoot("external-root", cl::value_desc("folder"),
-                 cl::desc("Where files of #nn.external are looked up (the folder of FILE.mlir)"),
-                 cl::cat(category));
+static cl::opt<std::string> externalRoot(
+    "external-root", cl::value_desc("folder"),
+    cl::desc("Where relative file names of #nn.external are looked up (the current folder)"),
+    cl::cat(category));
 static cl::opt<bool> float64("float64",
                              cl::desc("Compute in double without rounding to element types"),
                              cl::cat(category));
@@ -71,6 +70,10 @@ static cl::opt<double> high("high", cl::init(1.0), cl::desc("Highest random floa
                             cl::cat(category));
 static cl::opt<int64_t> integers("integers", cl::init(2),
                                  cl::desc("Random integers are below this (2)"), cl::cat(category));
+static cl::opt<int64_t>
+    samples("samples", cl::init(64),
+            cl::desc("Elements of each value whose derivatives are checked (64)"),
+            cl::cat(category));
 static cl::opt<double> step("step", cl::init(1e-4), cl::desc("Of the differences (1e-4)"),
                             cl::cat(category));
 
@@ -110,6 +113,7 @@ static LogicalResult checkGradientOf(func::FuncOp function, ArrayRef<Tensor> arg
   GradientCheckOptions checkOptions;
   checkOptions.seed = seed;
   checkOptions.step = step;
+  checkOptions.samples = samples;
   if (tolerance.getNumOccurrences())
     checkOptions.tolerance = tolerance;
   checkOptions.interpreter = options;
@@ -192,8 +196,7 @@ static LogicalResult run() {
 
   InterpreterOptions options;
   options.float64 = float64;
-  options.externalRoot = externalRoot.empty() ? llvm::sys::path::parent_path(inputFile).str()
-                                              : externalRoot.getValue();
+  options.externalRoot = externalRoot;
   bool failedAny = false;
   for (func::FuncOp function : *functions) {
     if (functions->size() > 1)
