@@ -3,6 +3,7 @@
 #include "ParameterClasses.h"
 #include "RankProgram.h"
 #include "bigmac/Conversion/Passes.h"
+#include "bigmac/Planning/RingPlacement.h"
 #include "dialects/Pipeline/Transforms/TaskCosts.h"
 #include "dialects/RT/IR/RT.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -150,9 +151,12 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
 
 LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const RankProgram &own) {
   std::vector<planning::Buffer> buffers;
-  for (const RankBuffer &buffer : own.buffers)
+  std::vector<uint32_t> rings;
+  for (const RankBuffer &buffer : own.buffers) {
     buffers.push_back(buffer.life);
-  auto placement = planning::placeBuffers(buffers);
+    rings.push_back(buffer.ring);
+  }
+  auto placement = planning::placeInRings(buffers, rings);
   if (!placement)
     return scheduled.emitError("cannot place the buffers of rank ")
            << rank << ": " << placement.message();

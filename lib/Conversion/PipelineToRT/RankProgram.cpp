@@ -42,13 +42,13 @@ private:
   using Instance = std::pair<Value, uint32_t>;
 
   unsigned addBuffer(uint32_t rank, uint64_t lower, uint64_t upper, uint64_t bytes,
-                     bm_memory memory) {
+                     bm_memory memory, uint32_t ring = 0) {
     planning::Buffer life;
     life.lower = lower;
     life.upper = upper;
     life.size = bytes;
     life.alignment = BM_REGION_ALIGN;
-    ranks[rank].buffers.push_back({life, memory});
+    ranks[rank].buffers.push_back({life, memory, ring});
     return ranks[rank].buffers.size() - 1;
   }
   void extend(uint32_t rank, unsigned buffer, uint64_t upper) {
@@ -88,7 +88,7 @@ void RankBuilder::placeResults(uint32_t rank, uint32_t position) {
   for (Value output : task.getOutputs()) {
     held[rank][{output, action.microbatch}] =
         addBuffer(rank, position, position + 1, bytesOf(output.getType()),
-                  memoryOf(task.getComponent()));
+                  memoryOf(task.getComponent()), program.channelOf(output));
     made[{output, action.microbatch}] = {rank, position};
   }
 }
@@ -98,7 +98,7 @@ void RankBuilder::addReceive(uint32_t rank, uint32_t position, Value value, uint
   // Posted one action early, so that it is under way while that action runs.
   uint32_t posted = position == 0 ? 0 : position - 1;
   unsigned buffer = addBuffer(rank, posted, position + 1, bytesOf(value.getType()),
-                              BM_MEM_TRANSFERS);
+                              BM_MEM_TRANSFERS, program.channelOf(value));
   held[rank][{value, microbatch}] = buffer;
   RankProgram &own = ranks[rank];
   own.post[posted].push_back(own.receives.size());
@@ -153,9 +153,10 @@ void RankBuilder::addSends() {
     RankProgram &own = ranks[rank];
     const std::vector<double> &starts = timing.start[rank];
     // Strictly later than the post: waits then only look back in time, and cannot form a cycle.
-    uint32_t done = std::upper_bound(starts.begin() + position + 1, starts.end(),
-                                     message.posted) -
-                    starts.begin();
+    // Times that differ by rounding are equal, so that each microbatch is treated alike.
+    double later = message.posted + 1e-9 * timing.makespan;
+    uint32_t done =
+        std::upper_bound(starts.begin() + position + 1, starts.end(), later) - starts.begin();
     unsigned buffer = held[rank].lookup({message.value, message.microbatch});
     extend(rank, buffer, done);
     own.start[position].push_back(own.sends.size());

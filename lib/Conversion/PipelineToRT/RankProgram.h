@@ -19,6 +19,8 @@ namespace bigmac {
 struct RankBuffer {
   planning::Buffer life;
   bm_memory memory;
+  /// The value that it is an instance of, 0 for none (planning::placeInRings).
+  uint32_t ring;
 };
 
 /// A message, as one end sees it.
