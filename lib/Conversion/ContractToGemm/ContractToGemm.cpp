@@ -84,20 +84,19 @@ Value addressOf(OpBuilder &b, Location loc, Value buffer, ValueRange counters,
   for (auto [counter, stride] : llvm::zip_equal(counters, strides)) {
     if (!stride)
       continue;
-    Value scaled = arith::MulIOp::create(b, loc, counter,
-                                         arith::ConstantIndexOp::create(b, loc, stride));
+    Value scaled =
+        arith::MulIOp::create(b, loc, counter, arith::ConstantIndexOp::create(b, loc, stride));
     offset = arith::AddIOp::create(b, loc, offset, scaled);
   }
   Value bytes = arith::MulIOp::create(b, loc, offset, arith::ConstantIndexOp::create(b, loc, 4));
-  Value base =
-      memref::ExtractAlignedPointerAsIndexOp::create(b, loc, metadata.getBaseBuffer());
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, metadata.getBaseBuffer());
   Value address = arith::AddIOp::create(b, loc, base, bytes);
   Value integer = arith::IndexCastOp::create(b, loc, b.getI64Type(), address);
   return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), integer);
 }
 
-void emitCall(OpBuilder &b, Location loc, linalg::ContractOp op, const GemmShape &shape,
-              float beta, ValueRange counters) {
+void emitCall(OpBuilder &b, Location loc, linalg::ContractOp op, const GemmShape &shape, float beta,
+              ValueRange counters) {
   auto integer = [&](int64_t value, unsigned width) -> Value {
     return arith::ConstantIntOp::create(b, loc, value, width);
   };
@@ -108,18 +107,27 @@ void emitCall(OpBuilder &b, Location loc, linalg::ContractOp op, const GemmShape
   if (shape.swapped)
     std::swap(a, bb);
   auto address = [&](Value buffer, int64_t ContractDim::*field) {
-    return addressOf(b, loc, buffer, counters,
-                     llvm::map_to_vector(shape.loops, [&](const ContractDim &dim) {
-                       return dim.*field;
-                     }));
+    return addressOf(
+        b, loc, buffer, counters,
+        llvm::map_to_vector(shape.loops, [&](const ContractDim &dim) { return dim.*field; }));
   };
-  SmallVector<Value> operands = {
-      integer(shape.transA, 32), integer(shape.transB, 32), integer(shape.m, 64),
-      integer(shape.n, 64), integer(shape.k, 64), real(1.0f),
-      address(a, &ContractDim::lhs), integer(shape.lda, 64), integer(shape.batch.lhs, 64),
-      address(bb, &ContractDim::rhs), integer(shape.ldb, 64), integer(shape.batch.rhs, 64),
-      real(beta), address(c, &ContractDim::out), integer(shape.ldc, 64),
-      integer(shape.batch.out, 64), integer(shape.batch.size, 64)};
+  SmallVector<Value> operands = {integer(shape.transA, 32),
+                                 integer(shape.transB, 32),
+                                 integer(shape.m, 64),
+                                 integer(shape.n, 64),
+                                 integer(shape.k, 64),
+                                 real(1.0f),
+                                 address(a, &ContractDim::lhs),
+                                 integer(shape.lda, 64),
+                                 integer(shape.batch.lhs, 64),
+                                 address(bb, &ContractDim::rhs),
+                                 integer(shape.ldb, 64),
+                                 integer(shape.batch.rhs, 64),
+                                 real(beta),
+                                 address(c, &ContractDim::out),
+                                 integer(shape.ldc, 64),
+                                 integer(shape.batch.out, 64),
+                                 integer(shape.batch.size, 64)};
   func::CallOp::create(b, loc, kGemmName, TypeRange(), operands);
 }
 
@@ -151,9 +159,8 @@ void declareGemm(ModuleOp module) {
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   Type i32 = b.getI32Type(), i64 = b.getI64Type(), f32 = b.getF32Type();
   Type ptr = LLVM::LLVMPointerType::get(b.getContext());
-  auto type = b.getFunctionType({i32, i32, i64, i64, i64, f32, ptr, i64, i64, ptr, i64, i64, f32,
-                                 ptr, i64, i64, i64},
-                                {});
+  auto type = b.getFunctionType(
+      {i32, i32, i64, i64, i64, f32, ptr, i64, i64, ptr, i64, i64, f32, ptr, i64, i64, i64}, {});
   func::FuncOp::create(b, module.getLoc(), kGemmName, type).setPrivate();
 }
 
@@ -166,9 +173,8 @@ struct ConvertContractToGemm : bigmac::impl::ConvertContractToGemmBase<ConvertCo
         op.emitOpError("must be bufferized before its conversion to a call");
         return signalPassFailure();
       }
-      bool isF32 = llvm::all_of(op->getOperandTypes(), [](Type type) {
-        return getElementTypeOrSelf(type).isF32();
-      });
+      bool isF32 = llvm::all_of(op->getOperandTypes(),
+                                [](Type type) { return getElementTypeOrSelf(type).isF32(); });
       std::optional<GemmShape> shape;
       if (isF32)
         if (auto dims = dimsOf(op))

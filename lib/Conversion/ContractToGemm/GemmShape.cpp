@@ -42,8 +42,7 @@ Dims merged(Dims dims) {
 
 /// Removes and returns the dimension that `isUnit` holds for, or else the largest; a unit
 /// dimension (size 1, no strides) if there is none.
-template <typename Predicate>
-ContractDim take(Dims &dims, Predicate isUnit) {
+template <typename Predicate> ContractDim take(Dims &dims, Predicate isUnit) {
   if (dims.empty())
     return {};
   auto it = llvm::find_if(dims, isUnit);

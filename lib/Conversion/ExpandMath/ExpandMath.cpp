@@ -76,7 +76,8 @@ public:
 
 /// exp(x) = 2^n exp(r), |r| <= ln(2)/2.
 Value Scalars::exp(Value x) {
-  // Beyond these the result is 0 or infinite anyway. Comparisons with NaN are false, which keeps it.
+  // Beyond these the result is 0 or infinite anyway. Comparisons with NaN are false, which keeps
+  // it.
   x = select(less(x, -104.0), real(-104.0), x);
   x = select(greater(x, 89.0), real(89.0), x);
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; unlike a conversion that
@@ -112,16 +113,13 @@ Value expandLog(Scalars &s, Value x) {
   Value f = s.sub(m, s.real(1.0));
   Value square = s.mul(f, f);
   Value tail = s.polynomial(f, {0.3333331346511841f, -0.25000008940696716f, 0.20002123713493347f,
-                                -0.16668005287647247f, 0.14219452440738678f,
-                                -0.12405340373516083f, 0.11888697743415833f,
-                                -0.11677515506744385f, 0.067477285861969f});
+                                -0.16668005287647247f, 0.14219452440738678f, -0.12405340373516083f,
+                                0.11888697743415833f, -0.11677515506744385f, 0.067477285861969f});
   Value low = s.mul(s.mul(square, f), tail);
   low = s.add(low, s.mul(scale, s.real(-2.12194440e-4)));
   low = s.sub(low, s.mul(square, s.real(0.5)));
   Value result = s.add(s.add(f, low), s.mul(scale, s.real(0.693359375)));
-  auto is = [&](double value) {
-    return s.compare(arith::CmpFPredicate::OEQ, x, s.real(value));
-  };
+  auto is = [&](double value) { return s.compare(arith::CmpFPredicate::OEQ, x, s.real(value)); };
   result = s.select(is(0.0), s.real(-infinity), result);
   result = s.select(is(infinity), x, result);
   // Also false for NaN.
@@ -132,9 +130,9 @@ Value expandLog(Scalars &s, Value x) {
 /// A polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel.
 Value expandTanh(Scalars &s, Value x) {
   Value size = s.abs(x), square = s.mul(x, x);
-  Value tail = s.polynomial(square, {-0.3333328068256378f, 0.1333143562078476f,
-                                     -0.053739115595817566f, 0.020637044683098793f,
-                                     -0.005702611058950424f});
+  Value tail =
+      s.polynomial(square, {-0.3333328068256378f, 0.1333143562078476f, -0.053739115595817566f,
+                            0.020637044683098793f, -0.005702611058950424f});
   Value near = s.add(s.mul(s.mul(x, square), tail), x);
   Value power = s.exp(s.add(size, size));
   Value far = s.sub(s.real(1.0), s.div(s.real(2.0), s.add(power, s.real(1.0))));
@@ -144,16 +142,16 @@ Value expandTanh(Scalars &s, Value x) {
 /// A polynomial near 0; 1 - exp(log(erfc(x))) elsewhere, the logarithm being smooth.
 Value expandErf(Scalars &s, Value x) {
   Value size = s.abs(x), square = s.mul(x, x);
-  Value small = s.polynomial(square, {0.12837916612625122f, -0.37612631916999817f,
-                                      0.11283687502145767f, -0.026858940720558167f,
-                                      0.005199906416237354f, -0.0008130011847242713f,
-                                      8.316771709360182e-05f});
+  Value small =
+      s.polynomial(square, {0.12837916612625122f, -0.37612631916999817f, 0.11283687502145767f,
+                            -0.026858940720558167f, 0.005199906416237354f, -0.0008130011847242713f,
+                            8.316771709360182e-05f});
   Value near = s.add(s.mul(x, small), x);
   Value clamped = s.select(s.greater(size, 4.0), s.real(4.0), size);
-  Value logarithm = s.polynomial(clamped, {0.00017468328587710857f, -1.1295149326324463f,
-                                           -0.6333469152450562f, -0.10828007757663727f,
-                                           0.025119418278336525f, -0.004171059001237154f,
-                                           0.0004344617482274771f, -2.109496927005239e-05f});
+  Value logarithm =
+      s.polynomial(clamped, {0.00017468328587710857f, -1.1295149326324463f, -0.6333469152450562f,
+                             -0.10828007757663727f, 0.025119418278336525f, -0.004171059001237154f,
+                             0.0004344617482274771f, -2.109496927005239e-05f});
   Value far = s.withSignOf(s.sub(s.real(1.0), s.exp(logarithm)), x);
   return s.select(s.less(size, 0.92), near, far);
 }
@@ -175,13 +173,13 @@ Value expandSinCos(Scalars &s, Value x, bool isCosine) {
   reduced = s.sub(reduced, s.mul(count, s.real(6.07710050650619224932e-11, f64)));
   Value r = arith::TruncFOp::create(b, s.loc, s.f32, reduced);
   Value square = s.mul(r, r);
-  Value sine = s.polynomial(
-      square, {-0.16666655242443085f, 0.008332155644893646f, -0.0001951463200384751f});
+  Value sine =
+      s.polynomial(square, {-0.16666655242443085f, 0.008332155644893646f, -0.0001951463200384751f});
   sine = s.add(s.mul(s.mul(r, square), sine), r);
-  Value cosine = s.polynomial(square, {0.04166664555668831f, -0.0013887309469282627f,
-                                       2.443241282890085e-05f});
-  cosine = s.add(s.sub(s.mul(s.mul(square, square), cosine), s.mul(square, s.real(0.5))),
-                 s.real(1.0));
+  Value cosine =
+      s.polynomial(square, {0.04166664555668831f, -0.0013887309469282627f, 2.443241282890085e-05f});
+  cosine =
+      s.add(s.sub(s.mul(s.mul(square, square), cosine), s.mul(square, s.real(0.5))), s.real(1.0));
   auto hasBit = [&](int64_t bit) -> Value {
     return arith::CmpIOp::create(b, s.loc, arith::CmpIPredicate::ne,
                                  s.iand(quadrant, s.integer(bit)), s.integer(0));
@@ -209,8 +207,7 @@ Value expandLog1p(Scalars &s, Value x) {
   return s.select(isFinite, result, log);
 }
 
-template <typename Op, Value (*expand)(Scalars &, Value)>
-struct Expand : OpRewritePattern<Op> {
+template <typename Op, Value (*expand)(Scalars &, Value)> struct Expand : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (!op.getType().isF32())
@@ -237,7 +234,8 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<math::ExpOp, expandExp>, Expand<math::LogOp, expandLog>,
                  Expand<math::TanhOp, expandTanh>, Expand<math::ErfOp, expandErf>,
-                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>, ExpandLog1p>(&getContext());
+                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>, ExpandLog1p>(
+        &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

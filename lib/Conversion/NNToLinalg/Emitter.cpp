@@ -26,9 +26,7 @@ Value Emitter::constant(Type type, double value) {
                        : TypedAttr(builder.getIntegerAttr(type, static_cast<int64_t>(value)));
   return arith::ConstantOp::create(builder, loc, attr);
 }
-Value Emitter::index(int64_t value) {
-  return arith::ConstantIndexOp::create(builder, loc, value);
-}
+Value Emitter::index(int64_t value) { return arith::ConstantIndexOp::create(builder, loc, value); }
 Value Emitter::add(Value a, Value b) {
   return arith::AddFOp::create(builder, loc, a, b, kContract);
 }
@@ -49,8 +47,7 @@ Value Emitter::rsqrt(Value a) {
 }
 Value Emitter::accumulate(Value a, Value b) {
   if (isa<FloatType>(a.getType()))
-    return arith::AddFOp::create(builder, loc, a, b,
-                                 kContract | arith::FastMathFlags::reassoc);
+    return arith::AddFOp::create(builder, loc, a, b, kContract | arith::FastMathFlags::reassoc);
   return arith::AddIOp::create(builder, loc, a, b);
 }
 Value Emitter::maximum(Value a, Value b) {
@@ -106,8 +103,7 @@ SmallVector<Value> Emitter::generic(unsigned rank, ArrayRef<Access> inputs,
   auto op = linalg::GenericOp::create(builder, loc, types, ins, outs, maps, iterators,
                                       [&](OpBuilder &nested, Location, ValueRange args) {
                                         Emitter emitter(nested, loc);
-                                        linalg::YieldOp::create(nested, loc,
-                                                                body(emitter, args));
+                                        linalg::YieldOp::create(nested, loc, body(emitter, args));
                                       });
   return SmallVector<Value>(op->getResults());
 }
@@ -130,8 +126,7 @@ static SmallVector<int64_t> gather(ArrayRef<int64_t> shape, ArrayRef<int64_t> di
 }
 
 Value Emitter::sum(ArrayRef<int64_t> shape, ArrayRef<int64_t> kept, Type element,
-                   ArrayRef<Access> inputs,
-                   llvm::function_ref<Value(Emitter &, ValueRange)> body) {
+                   ArrayRef<Access> inputs, llvm::function_ref<Value(Emitter &, ValueRange)> body) {
   Value init = filled(gather(shape, kept), element, 0.0);
   return generic(shape.size(), inputs, {{init, llvm::to_vector(kept)}},
                  [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
@@ -140,8 +135,7 @@ Value Emitter::sum(ArrayRef<int64_t> shape, ArrayRef<int64_t> kept, Type element
 }
 
 Value Emitter::max(ArrayRef<int64_t> shape, ArrayRef<int64_t> kept, Type element,
-                   ArrayRef<Access> inputs,
-                   llvm::function_ref<Value(Emitter &, ValueRange)> body) {
+                   ArrayRef<Access> inputs, llvm::function_ref<Value(Emitter &, ValueRange)> body) {
   Value least;
   if (isa<FloatType>(element)) {
     least = constant(element, -std::numeric_limits<double>::infinity());
@@ -162,8 +156,8 @@ Value Emitter::contract(unsigned rank, Access lhs, Access rhs, Access init) {
   for (const Access *access : {&lhs, &rhs, &init})
     maps.push_back(mapOf(builder.getContext(), rank, access->dims));
   return linalg::ContractOp::create(builder, loc, TypeRange{init.tensor.getType()},
-                                    ValueRange{lhs.tensor, rhs.tensor},
-                                    ValueRange{init.tensor}, builder.getAffineMapArrayAttr(maps))
+                                    ValueRange{lhs.tensor, rhs.tensor}, ValueRange{init.tensor},
+                                    builder.getAffineMapArrayAttr(maps))
       .getResult(0);
 }
 
@@ -171,9 +165,9 @@ Value Emitter::contract(unsigned rank, Access lhs, Access rhs, Access init) {
 // Loops, indices, slices
 //===----------------------------------------------------------------------===//
 
-SmallVector<Value> Emitter::loop(
-    int64_t trips, ValueRange inits,
-    llvm::function_ref<SmallVector<Value>(Emitter &, Value, ValueRange)> body) {
+SmallVector<Value>
+Emitter::loop(int64_t trips, ValueRange inits,
+              llvm::function_ref<SmallVector<Value>(Emitter &, Value, ValueRange)> body) {
   if (trips == 1)
     return body(*this, index(0), inits);
   auto op = scf::ForOp::create(builder, loc, index(0), index(trips), index(1), inits,
@@ -186,13 +180,14 @@ SmallVector<Value> Emitter::loop(
 
 Value Emitter::checkedIndex(Value index, int64_t size, bool wrap) {
   Type type = builder.getI64Type();
-  Value wide = index.getType() == type ? index : Value(arith::IndexCastOp::create(builder, loc, type, toIndex(index)));
+  Value wide = index.getType() == type
+                   ? index
+                   : Value(arith::IndexCastOp::create(builder, loc, type, toIndex(index)));
   Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
   Value limit = arith::ConstantIntOp::create(builder, loc, size, 64);
   Value position = wide;
   if (wrap) {
-    Value negative =
-        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, wide, zero);
+    Value negative = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, wide, zero);
     position = select(negative, arith::AddIOp::create(builder, loc, wide, limit), wide);
   }
   // Unsigned: a negative position is a huge one.

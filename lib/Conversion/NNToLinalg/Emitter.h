@@ -65,25 +65,24 @@ public:
 
   using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(Emitter &, mlir::ValueRange)>;
 
-  /// A generic over `sizes.size()` dimensions. Dimensions absent from every output are reductions. `outputs` carry initial
-  /// values, seen by the body after the inputs.
+  /// A generic over `sizes.size()` dimensions. Dimensions absent from every output are reductions.
+  /// `outputs` carry initial values, seen by the body after the inputs.
   llvm::SmallVector<mlir::Value> generic(unsigned rank, llvm::ArrayRef<Access> inputs,
                                          llvm::ArrayRef<Access> outputs, Body body);
 
   /// result[d...] = body(inputs) over `shape`.
-  mlir::Value map(llvm::ArrayRef<int64_t> shape, mlir::Type element,
-                  llvm::ArrayRef<Access> inputs,
+  mlir::Value map(llvm::ArrayRef<int64_t> shape, mlir::Type element, llvm::ArrayRef<Access> inputs,
                   llvm::function_ref<mlir::Value(Emitter &, mlir::ValueRange)> body);
 
   /// Sums `body(inputs)` over the dimensions of `shape` that are not in `kept`.
-  mlir::Value sum(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> kept,
-                  mlir::Type element, llvm::ArrayRef<Access> inputs,
+  mlir::Value sum(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> kept, mlir::Type element,
+                  llvm::ArrayRef<Access> inputs,
                   llvm::function_ref<mlir::Value(Emitter &, mlir::ValueRange)> body);
 
   /// Largest of `body(inputs)` over the dimensions of `shape` that are not in `kept`; -inf or the
   /// least integer for none.
-  mlir::Value max(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> kept,
-                  mlir::Type element, llvm::ArrayRef<Access> inputs,
+  mlir::Value max(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> kept, mlir::Type element,
+                  llvm::ArrayRef<Access> inputs,
                   llvm::function_ref<mlir::Value(Emitter &, mlir::ValueRange)> body);
 
   /// linalg.contract of `lhs` and `rhs` added to `init`, over `rank` dimensions.
@@ -92,8 +91,7 @@ public:
   /// Loops `for i in [0, trips)`, carrying `inits`. No loop for a single trip.
   llvm::SmallVector<mlir::Value>
   loop(int64_t trips, mlir::ValueRange inits,
-       llvm::function_ref<llvm::SmallVector<mlir::Value>(Emitter &, mlir::Value,
-                                                         mlir::ValueRange)>
+       llvm::function_ref<llvm::SmallVector<mlir::Value>(Emitter &, mlir::Value, mlir::ValueRange)>
            body);
 
   /// `index`, wrapped once where negative if `wrap`, and proved to be in [0, size): otherwise the
@@ -104,8 +102,7 @@ public:
   /// whose `kept` is false).
   mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                     llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> keptDims);
-  mlir::Value insert(mlir::Value part, mlir::Value into,
-                     llvm::ArrayRef<mlir::OpFoldResult> offsets,
+  mlir::Value insert(mlir::Value part, mlir::Value into, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                      llvm::ArrayRef<int64_t> sizes);
 };
 

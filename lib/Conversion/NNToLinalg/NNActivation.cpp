@@ -46,10 +46,9 @@ struct LowerSoftmax : OpConversionPattern<nn::SoftmaxOp> {
         e.map(type.getShape().drop_back(), element, {{sum, row}}, [](Emitter &e, ValueRange args) {
           return e.div(e.constant(args[0].getType(), 1.0), args[0]);
         });
-    rewriter.replaceOp(op, e.map(type.getShape(), element, {{exps, full}, {inverse, row}},
-                                 [](Emitter &e, ValueRange args) {
-                                   return e.mul(args[0], args[1]);
-                                 }));
+    rewriter.replaceOp(op,
+                       e.map(type.getShape(), element, {{exps, full}, {inverse, row}},
+                             [](Emitter &e, ValueRange args) { return e.mul(args[0], args[1]); }));
     return success();
   }
 };
@@ -63,15 +62,29 @@ struct LowerLogSoftmax : OpConversionPattern<nn::LogSoftmaxOp> {
     Type element = type.getElementType();
     SmallVector<int64_t> full = iota(type.getRank()), row = iota(type.getRank() - 1);
     Value max = rowMax(e, adaptor.getInput());
-    Value sum =
-        e.sum(type.getShape(), row, element, {{adaptor.getInput(), full}, {max, row}},
-              [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
+    Value sum = e.sum(type.getShape(), row, element, {{adaptor.getInput(), full}, {max, row}},
+                      [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
     Value log = e.map(type.getShape().drop_back(), element, {{sum, row}},
                       [](Emitter &e, ValueRange args) { return e.log(args[0]); });
     rewriter.replaceOp(
-        op, e.map(type.getShape(), element, {{adaptor.getInput(), full}, {max, row}, {log, row}},
-                  [](Emitter &e, ValueRange args) {
-                    return e.sub(e.sub(args[0], args[1]), args[2]);
+        op,
+        e.map(type.getShape(), element, {{adaptor.getInput(), full}, {max, row}, {log, row}},
+              [](Emitter &e, ValueRange args) { return e.sub(e.sub(args[0], args[1]), args[2]); }));
+    return success();
+  }
+};
+
+struct LowerSigmoid : OpConversionPattern<nn::SigmoidOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(nn::SigmoidOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RankedTensorType type = op.getType();
+    rewriter.replaceOp(
+        op, e.map(type.getShape(), type.getElementType(),
+                  {{adaptor.getInput(), iota(type.getRank())}}, [](Emitter &e, ValueRange args) {
+                    Value x = args[0];
+                    return e.div(e.constant(x.getType(), 1.0), e.add(e.exp(e.neg(x)), 1.0));
                   }));
     return success();
   }
@@ -88,22 +101,6 @@ struct LowerSilu : OpConversionPattern<nn::SiluOp> {
                                  [](Emitter &e, ValueRange args) {
                                    Value x = args[0];
                                    return e.div(x, e.add(e.exp(e.neg(x)), 1.0));
-                                 }));
-    return success();
-  }
-};
-
-struct LowerSigmoid : OpConversionPattern<nn::SigmoidOp> {
-  using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(nn::SigmoidOp op, OpAdaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    Emitter e(rewriter, op.getLoc());
-    RankedTensorType type = op.getType();
-    rewriter.replaceOp(op, e.map(type.getShape(), type.getElementType(),
-                                 {{adaptor.getInput(), iota(type.getRank())}},
-                                 [](Emitter &e, ValueRange args) {
-                                   Value one = e.constant(args[0].getType(), 1.0);
-                                   return e.div(one, e.add(e.exp(e.neg(args[0])), 1.0));
                                  }));
     return success();
   }
@@ -133,5 +130,6 @@ struct LowerGelu : OpConversionPattern<nn::GeluOp> {
 } // namespace
 
 void bigmac::populateNNActivationToLinalgPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerSoftmax, LowerLogSoftmax, LowerSilu, LowerSigmoid, LowerGelu>(patterns.getContext());
+  patterns.add<LowerSoftmax, LowerLogSoftmax, LowerSigmoid, LowerSilu, LowerGelu>(
+      patterns.getContext());
 }

@@ -62,8 +62,9 @@ struct Shape {
     }
     for (int64_t start = 0; start < queries; start += rows) {
       int64_t count = std::min(rows, queries - start);
-      // At least one key, hidden or not: a query that sees none gives NaN, as anywhere else.
-      int64_t seen = std::clamp<int64_t>(start + count + offset(), std::min<int64_t>(keys, 1), keys);
+      // At least one key, hidden or not, so that no block is empty.
+      int64_t seen =
+          std::clamp<int64_t>(start + count + offset(), std::min<int64_t>(keys, 1), keys);
       result.push_back({start, 1, count, seen});
     }
     return result;
@@ -84,8 +85,8 @@ struct Block {
 OpFoldResult zeroIndex(Emitter &e) { return e.builder.getIndexAttr(0); }
 
 /// Rows [start, start + rows) of one head of a [batch, heads, rows, depth] tensor.
-Value headSlice(Emitter &e, Value tensor, Value batch, Value head, OpFoldResult start,
-                int64_t rows, int64_t depth) {
+Value headSlice(Emitter &e, Value tensor, Value batch, Value head, OpFoldResult start, int64_t rows,
+                int64_t depth) {
   return e.slice(tensor, {batch, head, start, zeroIndex(e)}, {1, 1, rows, depth}, {2, 3});
 }
 
@@ -146,10 +147,9 @@ struct Attention {
     RankedTensorType type = typeOf(mask);
     bool perRow = type.getDimSize(2) != 1 || shape.queries == 1;
     OpFoldResult zero = zeroIndex(e);
-    SmallVector<OpFoldResult> offsets = {
-        type.getDimSize(0) == 1 ? zero : OpFoldResult(head.batch),
-        type.getDimSize(1) == 1 ? zero : OpFoldResult(head.head),
-        type.getDimSize(2) == 1 ? zero : block.start, zero};
+    SmallVector<OpFoldResult> offsets = {type.getDimSize(0) == 1 ? zero : OpFoldResult(head.batch),
+                                         type.getDimSize(1) == 1 ? zero : OpFoldResult(head.head),
+                                         type.getDimSize(2) == 1 ? zero : block.start, zero};
     int64_t rows = type.getDimSize(2) == 1 ? 1 : block.rows;
     if (perRow && rows == block.rows)
       inputs.push_back({e.slice(mask, offsets, {1, 1, rows, block.keys}, {2, 3}), {0, 1}});
@@ -172,8 +172,8 @@ struct Attention {
                                         linalg::IndexOp::create(e.builder, e.loc, dim));
     };
     Value limit = arith::AddIOp::create(e.builder, e.loc, position(0), visible);
-    Value seen = arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::sle, position(1),
-                                       limit);
+    Value seen =
+        arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::sle, position(1), limit);
     return e.select(seen, value,
                     e.constant(value.getType(), -std::numeric_limits<double>::infinity()));
   }
@@ -195,17 +195,16 @@ struct Attention {
   }
 
   /// Calls `body` for each head and block of queries.
-  SmallVector<Value>
-  forEachBlock(Emitter &e, int64_t cachedScores, ValueRange inits,
-               llvm::function_ref<SmallVector<Value>(Emitter &, const Head &, const Block &,
-                                                     ValueRange)>
-                   body) const {
+  SmallVector<Value> forEachBlock(
+      Emitter &e, int64_t cachedScores, ValueRange inits,
+      llvm::function_ref<SmallVector<Value>(Emitter &, const Head &, const Block &, ValueRange)>
+          body) const {
     SmallVector<QueryBlocks> blocks = shape.blocks(cachedScores);
     auto heads = [&](Emitter &e, const Head &head, SmallVector<Value> carried) {
       for (const QueryBlocks &group : blocks) {
         if (group.count == 1) {
-          carried = body(e, head, {e.builder.getIndexAttr(group.start), group.rows, group.keys},
-                         carried);
+          carried =
+              body(e, head, {e.builder.getIndexAttr(group.start), group.rows, group.keys}, carried);
           continue;
         }
         carried = e.loop(group.count, carried, [&](Emitter &e, Value i, ValueRange values) {
@@ -217,10 +216,10 @@ struct Attention {
     };
     return e.loop(shape.batch, inits, [&](Emitter &e, Value b, ValueRange carried) {
       return e.loop(shape.kvHeads, carried, [&](Emitter &e, Value kv, ValueRange carried) {
-        Value first = shape.groups() == 1
-                          ? kv
-                          : Value(arith::MulIOp::create(e.builder, e.loc, kv,
-                                                        e.index(shape.groups())));
+        Value first =
+            shape.groups() == 1
+                ? kv
+                : Value(arith::MulIOp::create(e.builder, e.loc, kv, e.index(shape.groups())));
         return e.loop(shape.groups(), carried, [&](Emitter &e, Value g, ValueRange carried) {
           Value head = shape.groups() == 1
                            ? first
@@ -239,8 +238,12 @@ struct LowerAttention : OpConversionPattern<nn::AttentionOp> {
     Emitter e(rewriter, op.getLoc());
     Shape shape(op.getQuery().getType(), op.getKey().getType(), op.getValue().getType(),
                 op.getCausal());
-    Attention attention{shape, adaptor.getQuery(), adaptor.getKey(), adaptor.getValue(),
-                        adaptor.getMask(), op.getScale().convertToDouble()};
+    Attention attention{shape,
+                        adaptor.getQuery(),
+                        adaptor.getKey(),
+                        adaptor.getValue(),
+                        adaptor.getMask(),
+                        op.getScale().convertToDouble()};
     Value result =
         e.empty({shape.batch, shape.queries, shape.heads, shape.valueDepth}, shape.element);
     Value logsumexp = e.empty({shape.batch, shape.heads, shape.queries}, shape.element);
@@ -259,34 +262,44 @@ struct LowerAttention : OpConversionPattern<nn::AttentionOp> {
     SmallVector<int64_t> space = {block.rows, block.keys};
     Value products = attention.products(e, head, block);
     Value visible = attention.visibleKeys(e, block);
-    Value scores = e.map(space, shape.element,
-                         attention.scoreInputs(e, products, head, block),
-                         [&](Emitter &e, ValueRange args) {
-                           return attention.score(e, args, block, visible);
-                         });
+    Value scores = e.map(
+        space, shape.element, attention.scoreInputs(e, products, head, block),
+        [&](Emitter &e, ValueRange args) { return attention.score(e, args, block, visible); });
     Value max = e.max(space, {0}, shape.element, {{scores, {0, 1}}},
                       [](Emitter &, ValueRange args) { return args[0]; });
-    Value exps =
-        e.map(space, shape.element, {{scores, {0, 1}}, {max, {0}}},
-              [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
+    // A query that sees no key: its exponentials are 0 and so is what it gives.
+    auto isEqual = [](Emitter &e, Value a, double b) -> Value {
+      return arith::CmpFOp::create(e.builder, e.loc, arith::CmpFPredicate::OEQ, a,
+                                   e.constant(a.getType(), b));
+    };
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    max = e.map({block.rows}, shape.element, {{max, {0}}}, [&](Emitter &e, ValueRange args) {
+      return e.select(isEqual(e, args[0], -infinity), e.constant(shape.element, 0.0), args[0]);
+    });
+    Value exps = e.map(space, shape.element, {{scores, {0, 1}}, {max, {0}}},
+                       [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
     Value sum = e.sum(space, {0}, shape.element, {{exps, {0, 1}}},
                       [](Emitter &, ValueRange args) { return args[0]; });
-    Value logsumexp =
-        e.map({block.rows}, shape.element, {{sum, {0}}, {max, {0}}},
-              [](Emitter &e, ValueRange args) { return e.add(e.log(args[0]), args[1]); });
-    Value values = headSlice(e, attention.value, head.batch, head.kvHead, zeroIndex(e),
-                             block.keys, shape.valueDepth);
+    Value logsumexp = e.map(
+        {block.rows}, shape.element, {{sum, {0}}, {max, {0}}}, [&](Emitter &e, ValueRange args) {
+          return e.select(isEqual(e, args[0], 0.0), e.constant(shape.element, infinity),
+                          e.add(e.log(args[0]), args[1]));
+        });
+    Value values = headSlice(e, attention.value, head.batch, head.kvHead, zeroIndex(e), block.keys,
+                             shape.valueDepth);
     Value mixed = times(e, exps, values);
     // Dividing the mix costs less than dividing the scores.
-    Value inverse = e.map({block.rows}, shape.element, {{sum, {0}}}, [](Emitter &e, ValueRange args) {
-      return e.div(e.constant(args[0].getType(), 1.0), args[0]);
-    });
-    Value output = e.map({block.rows, shape.valueDepth}, shape.element,
-                         {{mixed, {0, 1}}, {inverse, {0}}},
-                         [](Emitter &e, ValueRange args) { return e.mul(args[0], args[1]); });
-    return {insertRows(e, output, carried[0], head.batch, head.head, block.start),
-            e.insert(logsumexp, carried[1], {head.batch, head.head, block.start},
-                     {1, 1, block.rows})};
+    Value inverse =
+        e.map({block.rows}, shape.element, {{sum, {0}}}, [&](Emitter &e, ValueRange args) {
+          Value zero = e.constant(shape.element, 0.0), one = e.constant(shape.element, 1.0);
+          return e.select(isEqual(e, args[0], 0.0), zero, e.div(one, args[0]));
+        });
+    Value output =
+        e.map({block.rows, shape.valueDepth}, shape.element, {{mixed, {0, 1}}, {inverse, {0}}},
+              [](Emitter &e, ValueRange args) { return e.mul(args[0], args[1]); });
+    return {
+        insertRows(e, output, carried[0], head.batch, head.head, block.start),
+        e.insert(logsumexp, carried[1], {head.batch, head.head, block.start}, {1, 1, block.rows})};
   }
 };
 
@@ -297,8 +310,12 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     Emitter e(rewriter, op.getLoc());
     Shape shape(op.getQuery().getType(), op.getKey().getType(), op.getValue().getType(),
                 op.getCausal());
-    Attention attention{shape, adaptor.getQuery(), adaptor.getKey(), adaptor.getValue(),
-                        adaptor.getMask(), op.getScale().convertToDouble()};
+    Attention attention{shape,
+                        adaptor.getQuery(),
+                        adaptor.getKey(),
+                        adaptor.getValue(),
+                        adaptor.getMask(),
+                        op.getScale().convertToDouble()};
     // A frozen projection leaves its cotangent without a use.
     SmallVector<Value> carried(3);
     SmallVector<int> slots;
@@ -345,10 +362,9 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     SmallVector<Access> inputs = attention.scoreInputs(e, products, head, block);
     inputs.push_back({logsumexp, {0}});
     Value visible = attention.visibleKeys(e, block);
-    Value probabilities =
-        e.map(space, shape.element, inputs, [&](Emitter &e, ValueRange args) {
-          return e.exp(e.sub(attention.score(e, args, block, visible), args.back()));
-        });
+    Value probabilities = e.map(space, shape.element, inputs, [&](Emitter &e, ValueRange args) {
+      return e.exp(e.sub(attention.score(e, args, block, visible), args.back()));
+    });
     Value grad = rowsOf(operands.getGrad(), shape.valueDepth);
     if (slots[2] >= 0) {
       Value &slot = carried[slots[2]];
@@ -362,8 +378,8 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     Value delta = e.sum({block.rows, shape.valueDepth}, {0}, shape.element,
                         {{grad, {0, 1}}, {output, {0, 1}}},
                         [](Emitter &e, ValueRange args) { return e.mul(args[0], args[1]); });
-    Value values = headSlice(e, attention.value, head.batch, head.kvHead, zero, block.keys,
-                             shape.valueDepth);
+    Value values =
+        headSlice(e, attention.value, head.batch, head.kvHead, zero, block.keys, shape.valueDepth);
     Value probabilityGrads = timesTransposed(e, grad, values);
     Value scoreGrads = e.map(
         space, shape.element, {{probabilities, {0, 1}}, {probabilityGrads, {0, 1}}, {delta, {0}}},
@@ -372,15 +388,14 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
         });
     if (slots[0] >= 0) {
       Value &slot = carried[slots[0]];
-      Value keys = headSlice(e, attention.key, head.batch, head.kvHead, zero, block.keys,
-                             shape.depth);
+      Value keys =
+          headSlice(e, attention.key, head.batch, head.kvHead, zero, block.keys, shape.depth);
       slot = insertRows(e, times(e, scoreGrads, keys), slot, head.batch, head.head, block.start);
     }
     if (slots[1] >= 0) {
       Value &slot = carried[slots[1]];
       Value old = rowSlice(e, slot, head.batch, head.kvHead, zero, block.keys, shape.depth);
-      Value sum =
-          addTransposedTimes(e, scoreGrads, rowsOf(attention.query, shape.depth), old);
+      Value sum = addTransposedTimes(e, scoreGrads, rowsOf(attention.query, shape.depth), old);
       slot = insertRows(e, sum, slot, head.batch, head.kvHead, zero);
     }
     return carried;

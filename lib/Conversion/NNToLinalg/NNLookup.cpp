@@ -16,9 +16,7 @@ using namespace bigmac::lowering;
 namespace {
 
 /// The offsets [row, 0].
-SmallVector<OpFoldResult> rowAt(Emitter &e, Value row) {
-  return {row, e.builder.getIndexAttr(0)};
-}
+SmallVector<OpFoldResult> rowAt(Emitter &e, Value row) { return {row, e.builder.getIndexAttr(0)}; }
 
 Value reshape(Emitter &e, Value value, ArrayRef<int64_t> shape) {
   return nn::createReshape(e.builder, e.loc, value, shape);

@@ -20,9 +20,9 @@ namespace {
 Value labelCounts(Emitter &e, Value label, int64_t ignoreIndex) {
   Value ignored = arith::ConstantOp::create(
       e.builder, e.loc,
-      e.builder.getIntegerAttr(label.getType(),
-                               APInt(64, ignoreIndex, true)
-                                   .sextOrTrunc(label.getType().getIntOrFloatBitWidth())));
+      e.builder.getIntegerAttr(
+          label.getType(),
+          APInt(64, ignoreIndex, true).sextOrTrunc(label.getType().getIntOrFloatBitWidth())));
   return arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::ne, label, ignored);
 }
 
@@ -44,9 +44,7 @@ bool fits(int64_t value, Type type) {
   return APInt(64, value, true).isSignedIntN(type.getIntOrFloatBitWidth());
 }
 
-Value scalarTensor(Emitter &e, Value scalar) {
-  return e.filled({}, scalar);
-}
+Value scalarTensor(Emitter &e, Value scalar) { return e.filled({}, scalar); }
 
 struct LowerCrossEntropy : OpConversionPattern<nn::CrossEntropyOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -61,9 +59,8 @@ struct LowerCrossEntropy : OpConversionPattern<nn::CrossEntropyOp> {
                       [](Emitter &, ValueRange args) { return args[0]; });
     Value sum = e.sum(type.getShape(), {0}, element, {logits, {max, {0}}},
                       [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
-    Value lse = e.map({rows}, element, {{sum, {0}}, {max, {0}}}, [](Emitter &e, ValueRange args) {
-      return e.add(e.log(args[0]), args[1]);
-    });
+    Value lse = e.map({rows}, element, {{sum, {0}}, {max, {0}}},
+                      [](Emitter &e, ValueRange args) { return e.add(e.log(args[0]), args[1]); });
     // Rows are few beside their entries: their losses are summed one by one, in f64.
     Type f64 = rewriter.getF64Type();
     Value labels = adaptor.getLabels();
@@ -73,8 +70,8 @@ struct LowerCrossEntropy : OpConversionPattern<nn::CrossEntropyOp> {
           Value label = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
           auto counted = [&](Emitter &e) -> SmallVector<Value> {
             Value position = e.checkedIndex(label, classes, /*wrap=*/false);
-            Value logit = tensor::ExtractOp::create(e.builder, e.loc, logits.tensor,
-                                                    ValueRange{i, position});
+            Value logit =
+                tensor::ExtractOp::create(e.builder, e.loc, logits.tensor, ValueRange{i, position});
             Value row = tensor::ExtractOp::create(e.builder, e.loc, lse, i);
             Value loss = e.sub(row, logit);
             if (element != f64)
@@ -112,7 +109,8 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
                        [&](Emitter &e, Value i, ValueRange carried) -> SmallVector<Value> {
                          Value label = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
                          Value one = e.constant(element, 1.0), none = e.constant(element, 0.0);
-                         Value step = e.select(labelCounts(e, label, op.getIgnoreIndex()), one, none);
+                         Value step =
+                             e.select(labelCounts(e, label, op.getIgnoreIndex()), one, none);
                          return {e.add(carried[0], step)};
                        })[0];
       grad = e.div(grad, count);
@@ -125,21 +123,21 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
     Value result = e.map(
         type.getShape(), element,
         {{adaptor.getLogits(), {0, 1}}, {adaptor.getLogsumexp(), {0}}, {weight, {0}}},
-        [](Emitter &e, ValueRange args) {
-          return e.mul(e.exp(e.sub(args[0], args[1])), args[2]);
-        });
-    result = e.loop(rows, result, [&](Emitter &e, Value i, ValueRange carried) -> SmallVector<Value> {
-      Value label = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
-      auto counted = [&](Emitter &e) -> SmallVector<Value> {
-        Value position = e.checkedIndex(label, classes, /*wrap=*/false);
-        Value old = tensor::ExtractOp::create(e.builder, e.loc, carried[0], ValueRange{i, position});
-        return {tensor::InsertOp::create(e.builder, e.loc, e.sub(old, grad), carried[0],
-                                         ValueRange{i, position})};
-      };
-      if (!canIgnore)
-        return counted(e);
-      return when(e, labelCounts(e, label, op.getIgnoreIndex()), carried, counted);
-    })[0];
+        [](Emitter &e, ValueRange args) { return e.mul(e.exp(e.sub(args[0], args[1])), args[2]); });
+    result =
+        e.loop(rows, result, [&](Emitter &e, Value i, ValueRange carried) -> SmallVector<Value> {
+          Value label = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
+          auto counted = [&](Emitter &e) -> SmallVector<Value> {
+            Value position = e.checkedIndex(label, classes, /*wrap=*/false);
+            Value old =
+                tensor::ExtractOp::create(e.builder, e.loc, carried[0], ValueRange{i, position});
+            return {tensor::InsertOp::create(e.builder, e.loc, e.sub(old, grad), carried[0],
+                                             ValueRange{i, position})};
+          };
+          if (!canIgnore)
+            return counted(e);
+          return when(e, labelCounts(e, label, op.getIgnoreIndex()), carried, counted);
+        })[0];
     rewriter.replaceOp(op, result);
     return success();
   }

@@ -36,8 +36,8 @@ struct LowerMatmul : OpConversionPattern<nn::MatmulOp> {
                                     : std::initializer_list<int64_t>{k, n});
     out.append({m, n});
     Value zero = e.filled(type.getShape(), type.getElementType(), 0.0);
-    rewriter.replaceOp(op, e.contract(batch + 3, {adaptor.getLhs(), lhs},
-                                      {adaptor.getRhs(), rhs}, {zero, out}));
+    rewriter.replaceOp(
+        op, e.contract(batch + 3, {adaptor.getLhs(), lhs}, {adaptor.getRhs(), rhs}, {zero, out}));
     return success();
   }
 };
@@ -81,14 +81,14 @@ struct LowerConv : OpConversionPattern<nn::ConvOp> {
     llvm::append_range(shape, result.drop_front(2));
     SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
     Value init = e.empty(shape, type.getElementType());
-    return linalg::GenericOp::create(
-               e.builder, e.loc, TypeRange{init.getType()}, ValueRange{input}, ValueRange{init},
-               ArrayRef<AffineMap>{AffineMap::get(rank, 0, index, context),
-                                   e.builder.getMultiDimIdentityMap(rank)},
-               iterators,
-               [](OpBuilder &nested, Location loc, ValueRange args) {
-                 linalg::YieldOp::create(nested, loc, args[0]);
-               })
+    return linalg::GenericOp::create(e.builder, e.loc, TypeRange{init.getType()}, ValueRange{input},
+                                     ValueRange{init},
+                                     ArrayRef<AffineMap>{AffineMap::get(rank, 0, index, context),
+                                                         e.builder.getMultiDimIdentityMap(rank)},
+                                     iterators,
+                                     [](OpBuilder &nested, Location loc, ValueRange args) {
+                                       linalg::YieldOp::create(nested, loc, args[0]);
+                                     })
         .getResult(0);
   }
 
@@ -108,10 +108,10 @@ struct LowerConv : OpConversionPattern<nn::ConvOp> {
       input = pad(e, input, op.getPads());
     Value columns = nn::createReshape(rewriter, op.getLoc(), windows(e, op, input),
                                       {type.getDimSize(0), groups, depth, positions});
-    Value filter = nn::createReshape(rewriter, op.getLoc(), adaptor.getFilter(),
-                                     {groups, outputs, depth});
-    Value zero = e.filled({type.getDimSize(0), groups, outputs, positions},
-                          type.getElementType(), 0.0);
+    Value filter =
+        nn::createReshape(rewriter, op.getLoc(), adaptor.getFilter(), {groups, outputs, depth});
+    Value zero =
+        e.filled({type.getDimSize(0), groups, outputs, positions}, type.getElementType(), 0.0);
     // n, g, o, p | k
     Value product =
         e.contract(5, {filter, {1, 2, 4}}, {columns, {0, 1, 4, 3}}, {zero, {0, 1, 2, 3}});

@@ -58,8 +58,8 @@ struct LowerLayerNorm : OpConversionPattern<nn::LayerNormOp> {
     Emitter e(rewriter, op.getLoc());
     Rows rows(op.getInput().getType());
     Access x = {adaptor.getInput(), rows.full};
-    Value mean = emitMean(
-        e, rows, rows.sum(e, {x}, [](Emitter &, ValueRange args) { return args[0]; }));
+    Value mean =
+        emitMean(e, rows, rows.sum(e, {x}, [](Emitter &, ValueRange args) { return args[0]; }));
     // Two passes: the difference of squares would cancel.
     Value squares = rows.sum(e, {x, {mean, rows.row}}, [](Emitter &e, ValueRange args) {
       Value centred = e.sub(args[0], args[1]);
@@ -103,10 +103,9 @@ struct LowerLayerNormBackward : OpConversionPattern<nn::LayerNormBackwardOp> {
       return e.mul(e.sub(args[1], args[2]), args[3]);
     };
     Value meanGrad = emitMean(e, rows, rows.sum(e, inputs, scaled));
-    Value meanProduct =
-        emitMean(e, rows, rows.sum(e, inputs, [&](Emitter &e, ValueRange args) {
-          return e.mul(scaled(e, args), normal(e, args));
-        }));
+    Value meanProduct = emitMean(e, rows, rows.sum(e, inputs, [&](Emitter &e, ValueRange args) {
+      return e.mul(scaled(e, args), normal(e, args));
+    }));
     inputs.push_back({meanGrad, rows.row});
     inputs.push_back({meanProduct, rows.row});
     rewriter.replaceOp(op, rows.mapAll(e, inputs, [&](Emitter &e, ValueRange args) {
@@ -125,8 +124,8 @@ struct LowerRMSNorm : OpConversionPattern<nn::RMSNormOp> {
     Emitter e(rewriter, op.getLoc());
     Rows rows(op.getInput().getType());
     Access x = {adaptor.getInput(), rows.full};
-    Value squares = rows.sum(
-        e, {x}, [](Emitter &e, ValueRange args) { return e.mul(args[0], args[0]); });
+    Value squares =
+        rows.sum(e, {x}, [](Emitter &e, ValueRange args) { return e.mul(args[0], args[0]); });
     Value rstd = emitRstd(e, rows, squares, op.getEpsilon().convertToDouble());
     SmallVector<Access> inputs = {x, {rstd, rows.row}};
     if (adaptor.getScale())
@@ -153,15 +152,14 @@ struct LowerRMSNormBackward : OpConversionPattern<nn::RMSNormBackwardOp> {
     auto scaled = [&](Emitter &e, ValueRange args) {
       return hasScale ? e.mul(args[0], args[2]) : args[0];
     };
-    Value dot = rows.sum(e, inputs, [&](Emitter &e, ValueRange args) {
-      return e.mul(scaled(e, args), args[1]);
-    });
+    Value dot = rows.sum(
+        e, inputs, [&](Emitter &e, ValueRange args) { return e.mul(scaled(e, args), args[1]); });
     // rstd^3 * mean(g * input): what each input entry is weighted with.
-    Value weight = rows.mapRows(
-        e, {{dot, rows.row}, {adaptor.getRstd(), rows.row}}, [&](Emitter &e, ValueRange args) {
-          Value cube = e.mul(e.mul(args[1], args[1]), args[1]);
-          return e.mul(e.mul(args[0], 1.0 / rows.columns), cube);
-        });
+    Value weight = rows.mapRows(e, {{dot, rows.row}, {adaptor.getRstd(), rows.row}},
+                                [&](Emitter &e, ValueRange args) {
+                                  Value cube = e.mul(e.mul(args[1], args[1]), args[1]);
+                                  return e.mul(e.mul(args[0], 1.0 / rows.columns), cube);
+                                });
     inputs.push_back({adaptor.getRstd(), rows.row});
     inputs.push_back({weight, rows.row});
     rewriter.replaceOp(op, rows.mapAll(e, inputs, [&](Emitter &e, ValueRange args) {

@@ -77,28 +77,25 @@ struct LowerArgMax : OpConversionPattern<nn::ArgMaxOp> {
     }
     Value position = e.filled(rowShape, i64, 0);
     auto results = e.generic(
-        type.getRank(), {{adaptor.getInput(), allDims(last + 1)}},
-        {{best, rows}, {position, rows}},
+        type.getRank(), {{adaptor.getInput(), allDims(last + 1)}}, {{best, rows}, {position, rows}},
         [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
           Value x = args[0], best = args[1];
           OpBuilder &b = e.builder;
           Value better;
           if (isFloat) {
             // The first NaN counts as the greatest.
-            Value greater =
-                arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UGT, x, best);
-            Value settled =
-                arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UNO, best, best);
+            Value greater = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UGT, x, best);
+            Value settled = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UNO, best, best);
             Value open = arith::XOrIOp::create(b, e.loc, settled,
                                                arith::ConstantIntOp::create(b, e.loc, 1, 1));
             better = arith::AndIOp::create(b, e.loc, greater, open);
           } else {
-            auto predicate = element.isInteger(1) ? arith::CmpIPredicate::ugt
-                                                  : arith::CmpIPredicate::sgt;
+            auto predicate =
+                element.isInteger(1) ? arith::CmpIPredicate::ugt : arith::CmpIPredicate::sgt;
             better = arith::CmpIOp::create(b, e.loc, predicate, x, best);
           }
-          Value here = arith::IndexCastOp::create(b, e.loc, i64,
-                                                  linalg::IndexOp::create(b, e.loc, last));
+          Value here =
+              arith::IndexCastOp::create(b, e.loc, i64, linalg::IndexOp::create(b, e.loc, last));
           return {e.select(better, x, best), e.select(better, here, args[2])};
         });
     rewriter.replaceOp(op, results[1]);

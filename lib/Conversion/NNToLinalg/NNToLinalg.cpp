@@ -28,6 +28,10 @@ namespace {
 /// Fails at the first op whose type the CPU target does not compute in.
 LogicalResult checkElementTypes(ModuleOp module) {
   WalkResult result = module.walk([](Operation *op) {
+    // Anything can be copied.
+    if (!isa_and_nonnull<nn::NNDialect, arith::ArithDialect, math::MathDialect>(op->getDialect()) ||
+        isa<arith::ConstantOp>(op))
+      return WalkResult::advance();
     for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
       Type element = getElementTypeOrSelf(type);
       bool isNarrow = isa<FloatType>(element) && !element.isF32() && !element.isF64();

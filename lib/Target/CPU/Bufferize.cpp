@@ -3,8 +3,8 @@
 #include "bigmac/Target/CPUPasses.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
-#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Bufferize.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -33,8 +33,8 @@ void unshareFills(ModuleOp module) {
       // Where the use is, so that the value lives no longer than it must.
       builder.setInsertionPoint(use.getOwner());
       auto type = cast<RankedTensorType>(fill.getResult(0).getType());
-      Value empty = tensor::EmptyOp::create(builder, fill.getLoc(), type.getShape(),
-                                            type.getElementType());
+      Value empty =
+          tensor::EmptyOp::create(builder, fill.getLoc(), type.getShape(), type.getElementType());
       use.set(linalg::FillOp::create(builder, fill.getLoc(), fill.value(), empty).getResult(0));
     }
     fill.erase();

@@ -27,8 +27,8 @@ LogicalResult bigmac::lowerForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &inf
   return toLLVM.run(tasks);
 }
 
-LogicalResult bigmac::compileForCPU(ModuleOp tasks, const CPUOptions &options,
-                                    StringRef objectPath, SmallVectorImpl<TaskInfo> &infos) {
+LogicalResult bigmac::compileForCPU(ModuleOp tasks, const CPUOptions &options, StringRef objectPath,
+                                    SmallVectorImpl<TaskInfo> &infos) {
   if (failed(lowerForCPU(tasks, infos)))
     return failure();
   return emitObject(tasks, options, objectPath);

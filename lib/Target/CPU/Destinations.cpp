@@ -2,9 +2,14 @@
 
 #include "bigmac/Target/CPUPasses.h"
 
+#include "dialects/NN/IR/NN.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace bigmac {
 #define GEN_PASS_DEF_CPUDESTINATIONS
@@ -52,21 +57,66 @@ LogicalResult checkBufferArgument(func::FuncOp task, unsigned index) {
   return success();
 }
 
+/// A value that updates a buffer is written over the value that was read from it, if any: so the
+/// analysis that bufferizes knows that the two share bytes.
+void linkUpdateToRead(BlockArgument buffer) {
+  bufferization::ToTensorOp read;
+  bufferization::MaterializeInDestinationOp write;
+  for (Operation *user : buffer.getUsers()) {
+    if (auto op = dyn_cast<bufferization::ToTensorOp>(user))
+      read = op;
+    else
+      write = cast<bufferization::MaterializeInDestinationOp>(user);
+  }
+  if (!read || !write)
+    return;
+  OpBuilder builder(write);
+  read->moveBefore(&read->getBlock()->front());
+  Value updated =
+      bufferization::MaterializeInDestinationOp::create(builder, write.getLoc(), read.getType(),
+                                                        write.getSource(), read.getResult())
+          .getResult();
+  write.getSourceMutable().assign(updated);
+}
+
+/// Fails at the first op that a task may not have.
+LogicalResult checkOps(func::FuncOp task) {
+  WalkResult result = task.walk([&](Operation *op) {
+    if (op == task || isa<func::ReturnOp, bufferization::ToTensorOp,
+                          bufferization::MaterializeInDestinationOp>(op))
+      return WalkResult::advance();
+    if (isa<CallOpInterface>(op)) {
+      op->emitOpError("is in task '") << task.getName() << "', but a task calls no function";
+      return WalkResult::interrupt();
+    }
+    if (isa_and_nonnull<arith::ArithDialect, math::MathDialect, nn::NNDialect,
+                        tensor::TensorDialect>(op->getDialect()))
+      return WalkResult::advance();
+    op->emitOpError("is in task '")
+        << task.getName() << "'; the CPU target compiles ops of nn, arith, math and tensor";
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 LogicalResult convertTask(func::FuncOp task) {
   if (!llvm::hasSingleElement(task.getBody()))
     return task.emitOpError("must have a body of one block");
+  if (failed(checkOps(task)))
+    return failure();
   OpBuilder builder = OpBuilder::atBlockBegin(&task.front());
   for (unsigned i = 0; i < task.getNumArguments(); ++i) {
     BlockArgument argument = task.getArgument(i);
     if (isa<MemRefType>(argument.getType())) {
       if (failed(checkBufferArgument(task, i)))
         return failure();
+      linkUpdateToRead(argument);
       continue;
     }
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type || !type.hasStaticShape())
-      return task.emitOpError("has argument ") << i << " of type " << argument.getType()
-                                               << "; expected a static tensor or memref";
+      return task.emitOpError("has argument ")
+             << i << " of type " << argument.getType() << "; expected a static tensor or memref";
     argument.setType(bufferOf(type));
     if (argument.use_empty())
       continue;
@@ -79,8 +129,8 @@ LogicalResult convertTask(func::FuncOp task) {
   for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
     if (!type || !type.hasStaticShape())
-      return task.emitOpError("has result ") << i << " of type " << value.getType()
-                                             << "; expected a static tensor";
+      return task.emitOpError("has result ")
+             << i << " of type " << value.getType() << "; expected a static tensor";
     Location loc = value.getLoc();
     BlockArgument out = task.front().addArgument(bufferOf(type), loc);
     bufferization::MaterializeInDestinationOp::create(builder, loc, Type(), value, out,
@@ -95,9 +145,12 @@ LogicalResult convertTask(func::FuncOp task) {
 
 struct CPUDestinations : bigmac::impl::CPUDestinationsBase<CPUDestinations> {
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal() && failed(convertTask(function)))
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
+      if (!function.isPublic())
+        function.erase();
+      else if (failed(convertTask(function)))
         return signalPassFailure();
+    }
   }
 };
 

@@ -52,11 +52,9 @@ struct CPUEmitEntryPoints : bigmac::impl::CPUEmitEntryPointsBase<CPUEmitEntryPoi
       function.setNoInline(true);
     }
     // Does not return, and is cold: code before it need not be ready for what it might do.
-    if (auto function =
-            getOperation().lookupSymbol<LLVM::LLVMFuncOp>("bm_index_error")) {
+    if (auto function = getOperation().lookupSymbol<LLVM::LLVMFuncOp>("bm_index_error")) {
       Builder builder(&getContext());
-      function.setPassthroughAttr(
-          builder.getStrArrayAttr({"noreturn", "cold", "nounwind"}));
+      function.setPassthroughAttr(builder.getStrArrayAttr({"noreturn", "cold", "nounwind"}));
     }
   }
 };

@@ -48,8 +48,7 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(ModuleOp module,
     llvm::sort(names, [](StringRef a, StringRef b) { return a.drop_front() < b.drop_front(); });
     features = llvm::join(names, ",");
   }
-  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
-      target->createMCSubtargetInfo(triple, "", ""));
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(target->createMCSubtargetInfo(triple, "", ""));
   if (!subtarget->isCPUStringValid(cpu)) {
     module.emitError("cannot compile for cpu '")
         << cpu << "', which LLVM does not know for " << triple.str()
@@ -57,9 +56,8 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(ModuleOp module,
     return nullptr;
   }
   return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, cpu, features, llvm::TargetOptions(),
-                                  llvm::Reloc::PIC_, std::nullopt,
-                                  llvm::CodeGenOptLevel::Aggressive));
+      target->createTargetMachine(triple, cpu, features, llvm::TargetOptions(), llvm::Reloc::PIC_,
+                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {

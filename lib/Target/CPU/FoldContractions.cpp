@@ -32,9 +32,8 @@ bool keepsMatricesContiguous(ArrayRef<AffineMap> maps) {
     if (map.getNumResults() == 0)
       return true;
     AffineExpr last = map.getResults().back();
-    return llvm::any_of(maps, [&](AffineMap other) {
-      return !other.getResultPosition(last).has_value();
-    });
+    return llvm::any_of(
+        maps, [&](AffineMap other) { return !other.getResultPosition(last).has_value(); });
   });
 }
 
@@ -69,8 +68,8 @@ struct FoldOperandTranspose : OpRewritePattern<linalg::ContractOp> {
     }
     if (!changed)
       return failure();
-    rewriter.replaceOp(
-        op, createContract(rewriter, op.getLoc(), inputs, op.getDpsInits()[0], maps));
+    rewriter.replaceOp(op,
+                       createContract(rewriter, op.getLoc(), inputs, op.getDpsInits()[0], maps));
     return success();
   }
 };
@@ -93,11 +92,11 @@ struct FoldResultTranspose : OpRewritePattern<linalg::TransposeOp> {
     if (!keepsMatricesContiguous(maps))
       return failure();
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    Value empty = tensor::EmptyOp::create(rewriter, op.getLoc(), type.getShape(),
-                                          type.getElementType());
+    Value empty =
+        tensor::EmptyOp::create(rewriter, op.getLoc(), type.getShape(), type.getElementType());
     Value init = linalg::FillOp::create(rewriter, op.getLoc(), fill.value(), empty).getResult(0);
-    rewriter.replaceOp(
-        op, createContract(rewriter, op.getLoc(), contract.getDpsInputs(), init, maps));
+    rewriter.replaceOp(op,
+                       createContract(rewriter, op.getLoc(), contract.getDpsInputs(), init, maps));
     return success();
   }
 };
@@ -220,10 +219,14 @@ bool isAccumulator(Value value) {
 /// Whether `value` may be overwritten by a sum that starts from it: it is a sum itself, an
 /// accumulator, or repeats a smaller tensor, which costs no more than zeroing.
 bool isGoodInit(Value value) {
+  if (isAccumulator(value))
+    return llvm::count_if(value.getUses(), [](OpOperand &use) {
+             // That the update is written there is no second use of the old value.
+             auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(use.getOwner());
+             return !write || write.getDest() != use.get();
+           }) == 1;
   if (!value.hasOneUse())
     return false;
-  if (isAccumulator(value))
-    return true;
   Operation *op = value.getDefiningOp();
   if (isa_and_nonnull<linalg::ContractOp, scf::ForOp>(op))
     return true;
@@ -235,8 +238,7 @@ bool isGoodInit(Value value) {
   if (isSum(generic))
     return true;
   AffineMap input = generic.getIndexingMapsArray()[0];
-  return llvm::hasSingleElement(*generic.getBlock()) &&
-         input.getNumResults() < input.getNumDims();
+  return llvm::hasSingleElement(*generic.getBlock()) && input.getNumResults() < input.getNumDims();
 }
 
 /// `value` in the shape of `like`, undoing the reshapes between `like` and `last`.
@@ -305,8 +307,8 @@ struct CPUFoldContractions : bigmac::impl::CPUFoldContractionsBase<CPUFoldContra
     if (failed(applyPatternsGreedily(getOperation(), std::move(initPatterns))))
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldOperandTranspose, FoldResultTranspose, FoldTransposePair,
-                 SliceBeforeTranspose, FoldAddition>(&getContext());
+    patterns.add<FoldOperandTranspose, FoldResultTranspose, FoldTransposePair, SliceBeforeTranspose,
+                 FoldAddition>(&getContext());
     tensor::CollapseShapeOp::getCanonicalizationPatterns(patterns, &getContext());
     tensor::ExpandShapeOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

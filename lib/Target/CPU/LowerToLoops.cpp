@@ -128,9 +128,9 @@ void allowContraction(Operation *root) {
       return;
     auto interface = cast<arith::ArithFastMathInterface>(op);
     arith::FastMathFlags flags = interface.getFastMathFlagsAttr().getValue();
-    op->setAttr(interface.getFastMathAttrName(),
-                arith::FastMathFlagsAttr::get(op->getContext(),
-                                              flags | arith::FastMathFlags::contract));
+    op->setAttr(
+        interface.getFastMathAttrName(),
+        arith::FastMathFlagsAttr::get(op->getContext(), flags | arith::FastMathFlags::contract));
   });
 }
 
@@ -141,8 +141,8 @@ struct CPULowerToLoops : bigmac::impl::CPULowerToLoopsBase<CPULowerToLoops> {
     {
       RewritePatternSet patterns(context);
       patterns.add<CopyToGeneric, Generalize>(context);
-      linalg::populateCollapseDimensions(
-          patterns, [](linalg::LinalgOp op) { return mergeableLoops(op); });
+      linalg::populateCollapseDimensions(patterns,
+                                         [](linalg::LinalgOp op) { return mergeableLoops(op); });
       if (failed(applyPatternsGreedily(root, std::move(patterns))))
         return signalPassFailure();
     }

@@ -27,8 +27,8 @@ namespace {
 bool callsLibrary(Operation *op) {
   return op
       ->walk([](func::CallOp call) {
-        bool takesBuffers = llvm::any_of(call.getOperandTypes(),
-                                         llvm::IsaPred<MemRefType, LLVM::LLVMPointerType>);
+        bool takesBuffers =
+            llvm::any_of(call.getOperandTypes(), llvm::IsaPred<MemRefType, LLVM::LLVMPointerType>);
         return takesBuffers ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
@@ -81,8 +81,7 @@ private:
     Location loc = loop.getLoc();
     OpBuilder builder(module.getContext());
     SmallVector<Type> types = llvm::map_to_vector(arguments, [](Value v) { return v.getType(); });
-    auto kernel =
-        func::FuncOp::create(builder, loc, "kernel", builder.getFunctionType(types, {}));
+    auto kernel = func::FuncOp::create(builder, loc, "kernel", builder.getFunctionType(types, {}));
     kernel.setPrivate();
     Block *body = kernel.addEntryBlock();
     builder.setInsertionPointToStart(body);

@@ -105,8 +105,7 @@ LogicalResult planTask(func::FuncOp task) {
     return failure();
   auto placement = planning::placeBuffers(buffers);
   if (!placement.ok())
-    return task.emitOpError("has temporary buffers that cannot be placed: ")
-           << placement.message();
+    return task.emitOpError("has temporary buffers that cannot be placed: ") << placement.message();
   auto status = planning::verifyPlacement(buffers, placement->offsets);
   if (!status.ok())
     return task.emitOpError("has a wrong placement of temporary buffers: ") << status.message();
@@ -119,8 +118,8 @@ LogicalResult planTask(func::FuncOp task) {
   for (auto [alloc, offset] : llvm::zip_equal(allocs, placement->offsets)) {
     builder.setInsertionPointToStart(&task.front());
     Value shift = arith::ConstantIndexOp::create(builder, alloc.getLoc(), offset);
-    Value view = memref::ViewOp::create(builder, alloc.getLoc(), alloc.getType(), workspace,
-                                        shift, ValueRange());
+    Value view = memref::ViewOp::create(builder, alloc.getLoc(), alloc.getType(), workspace, shift,
+                                        ValueRange());
     alloc.replaceAllUsesWith(view);
     alloc.erase();
   }

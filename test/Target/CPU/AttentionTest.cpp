@@ -38,20 +38,20 @@ TEST_P(Attention, ForwardAndBackward) {
   std::string causal = c.causal ? "causal " : "";
   std::string mask = c.mask.empty() ? "" : "mask %m : " + typeName(c.mask) + " ";
   std::string maskType = typeName(c.mask.empty() ? std::vector<int64_t>{1} : c.mask);
-  Tasks tasks(
-      "func.func @f(%q: " + q + ", %k: " + k + ", %v: " + v + ", %m: " + maskType + ", %g: " + o +
-      ") -> (" + o + ", " + l + ", " + q + ", " + k + ", " + v + ") {\n%o, %l = nn.attention " +
-      causal + "%q, %k, %v " + mask + "scale 0.3 : " + q + ", " + k + ", " + v +
-      "\n%dq, %dk, %dv = nn.attention_backward " + causal + "%q, %k, %v, %o, %l, %g " + mask +
-      "scale 0.3 : " + q + ", " + k + ", " + v + ", " + o + ", " + l + ", " + o +
-      "\nreturn %o, %l, %dq, %dk, %dv : " + o + ", " + l + ", " + q + ", " + k + ", " + v + "\n}");
+  Tasks tasks("func.func @f(%q: " + q + ", %k: " + k + ", %v: " + v + ", %m: " + maskType +
+              ", %g: " + o + ") -> (" + o + ", " + l + ", " + q + ", " + k + ", " + v +
+              ") {\n%o, %l = nn.attention " + causal + "%q, %k, %v " + mask + "scale 0.3 : " + q +
+              ", " + k + ", " + v + "\n%dq, %dk, %dv = nn.attention_backward " + causal +
+              "%q, %k, %v, %o, %l, %g " + mask + "scale 0.3 : " + q + ", " + k + ", " + v + ", " +
+              o + ", " + l + ", " + o + "\nreturn %o, %l, %dq, %dk, %dv : " + o + ", " + l + ", " +
+              q + ", " + k + ", " + v + "\n}");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
   Tensor query = Tensor::random(qs, 1, -2, 2), key = Tensor::random(ks, 2, -2, 2);
   Tensor value = Tensor::random(vs, 3), grad = Tensor::random(os, 4);
   Tensor maskValue = c.mask.empty() ? Tensor({1}) : Tensor::random(c.mask, 5, -2, 2);
-  // Hide some keys for good, but never a query's every key.
-  for (int64_t i = 1; i < maskValue.size(); i += 5)
-    if (i % c.keys != 0)
+  // Hide some keys for good, and all of the last row's.
+  for (int64_t i = 0; i < maskValue.size(); ++i)
+    if (!c.mask.empty() && (i % 5 == 1 || i >= maskValue.size() - c.keys))
       maskValue[i] = -std::numeric_limits<double>::infinity();
   const Tensor *used = c.mask.empty() ? nullptr : &maskValue;
   AttentionResult forward = attention(query, key, value, used, 0.3, c.causal);
@@ -66,30 +66,30 @@ TEST_P(Attention, ForwardAndBackward) {
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Attention,
-    testing::Values(AttentionCase{2, 3, 3, 7, 7, 5, 5, false, {}},
-                    AttentionCase{2, 3, 3, 7, 7, 5, 5, true, {}},
-                    // Grouped queries, other depth of values.
-                    AttentionCase{2, 6, 2, 5, 9, 4, 3, false, {}},
-                    AttentionCase{1, 4, 1, 9, 9, 8, 8, true, {}},
-                    // More keys than queries, and the other way around.
-                    AttentionCase{1, 2, 2, 4, 11, 4, 4, true, {}},
-                    AttentionCase{1, 1, 1, 1, 1, 1, 1, false, {}},
-                    AttentionCase{1, 2, 1, 1, 6, 4, 4, true, {}},
-                    // Every way a mask broadcasts.
-                    AttentionCase{2, 2, 2, 5, 6, 4, 4, false, {2, 2, 5, 6}},
-                    AttentionCase{2, 2, 1, 5, 6, 4, 4, false, {1, 1, 5, 6}},
-                    AttentionCase{2, 2, 2, 5, 6, 4, 4, false, {2, 1, 1, 6}},
-                    AttentionCase{2, 2, 2, 5, 6, 4, 4, true, {1, 2, 1, 6}},
-                    AttentionCase{2, 2, 2, 1, 6, 4, 4, false, {1, 2, 1, 6}},
-                    // Several blocks of queries: unrolled, looped, with a rest.
-                    AttentionCase{1, 2, 1, 100, 100, 4, 4, true, {}},
-                    AttentionCase{1, 1, 1, 70, 130, 4, 4, true, {1, 1, 70, 130}},
-                    AttentionCase{1, 2, 1, 100, 3000, 4, 4, false, {1, 1, 100, 3000}},
-                    AttentionCase{1, 1, 1, 64, 3000, 4, 4, false, {}}));
+    testing::Values(
+        AttentionCase{2, 3, 3, 7, 7, 5, 5, false, {}}, AttentionCase{2, 3, 3, 7, 7, 5, 5, true, {}},
+        // Grouped queries, other depth of values.
+        AttentionCase{2, 6, 2, 5, 9, 4, 3, false, {}}, AttentionCase{1, 4, 1, 9, 9, 8, 8, true, {}},
+        // More keys than queries, and the other way around.
+        AttentionCase{1, 2, 2, 4, 11, 4, 4, true, {}},
+        AttentionCase{1, 2, 2, 11, 4, 4, 4, true, {}},
+        AttentionCase{1, 1, 1, 1, 1, 1, 1, false, {}}, AttentionCase{1, 2, 1, 1, 6, 4, 4, true, {}},
+        // Every way a mask broadcasts.
+        AttentionCase{2, 2, 2, 5, 6, 4, 4, false, {2, 2, 5, 6}},
+        AttentionCase{2, 2, 1, 5, 6, 4, 4, false, {1, 1, 5, 6}},
+        AttentionCase{2, 2, 2, 5, 6, 4, 4, false, {2, 1, 1, 6}},
+        AttentionCase{2, 2, 2, 5, 6, 4, 4, true, {1, 2, 1, 6}},
+        AttentionCase{2, 2, 2, 1, 6, 4, 4, false, {1, 2, 1, 6}},
+        // Several blocks of queries: unrolled, looped, with a rest.
+        AttentionCase{1, 2, 1, 100, 100, 4, 4, true, {}},
+        AttentionCase{1, 1, 1, 70, 130, 4, 4, true, {1, 1, 70, 130}},
+        AttentionCase{1, 2, 1, 100, 3000, 4, 4, false, {1, 1, 100, 3000}},
+        AttentionCase{1, 1, 1, 64, 3000, 4, 4, false, {}}));
 
 TEST(AttentionLayout, ProjectionsAreReadInPlace) {
   // As a model has it: [batch, rows, heads x depth] in and out.
-  Tasks tasks(R"(func.func @f(%q: tensor<2x9x12xf32>, %k: tensor<2x9x12xf32>, %v: tensor<2x9x12xf32>) -> tensor<2x9x12xf32> {
+  Tasks tasks(
+      R"(func.func @f(%q: tensor<2x9x12xf32>, %k: tensor<2x9x12xf32>, %v: tensor<2x9x12xf32>) -> tensor<2x9x12xf32> {
     %q0 = tensor.expand_shape %q [[0], [1], [2, 3]] output_shape [2, 9, 3, 4] : tensor<2x9x12xf32> into tensor<2x9x3x4xf32>
     %k0 = tensor.expand_shape %k [[0], [1], [2, 3]] output_shape [2, 9, 3, 4] : tensor<2x9x12xf32> into tensor<2x9x3x4xf32>
     %v0 = tensor.expand_shape %v [[0], [1], [2, 3]] output_shape [2, 9, 3, 4] : tensor<2x9x12xf32> into tensor<2x9x3x4xf32>
@@ -113,7 +113,8 @@ TEST(AttentionLayout, ProjectionsAreReadInPlace) {
 }
 
 TEST(AttentionBackward, UnusedCotangentsAreNotComputed) {
-  const char *text = R"(func.func @f(%q: tensor<1x1x8x4xf32>, %g: tensor<1x1x8x4xf32>, %l: tensor<1x1x8xf32>) -> tensor<1x1x8x4xf32> {
+  const char *text =
+      R"(func.func @f(%q: tensor<1x1x8x4xf32>, %g: tensor<1x1x8x4xf32>, %l: tensor<1x1x8xf32>) -> tensor<1x1x8x4xf32> {
     %0:3 = nn.attention_backward %q, %q, %q, %q, %l, %g scale 0.5 : tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8xf32>, tensor<1x1x8x4xf32>
     return %0#2 : tensor<1x1x8x4xf32>
   })";

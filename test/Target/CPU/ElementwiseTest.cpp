@@ -50,14 +50,14 @@ TEST_P(MathAccuracy, IsWithinUlps) {
   const MathCase &param = GetParam();
   constexpr int64_t count = 40013;
   std::string type = "tensor<" + std::to_string(count) + "xf32>";
-  Tasks tasks("func.func @f(%a: " + type + ") -> " + type + " {\n  %0 = " + param.op + " %a : " +
-              type + "\n  return %0 : " + type + "\n}");
+  Tasks tasks("func.func @f(%a: " + type + ") -> " + type + " {\n  %0 = " + param.op +
+              " %a : " + type + "\n  return %0 : " + type + "\n}");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
   Tensor input = Tensor::random({count}, 7, param.low, param.high);
-  const double special[] = {0.0,    -0.0,    infinity, -infinity, notANumber,   1.0,     -1.0,
-                            1e-40,  -1e-40,  1e-30,    0.625,     0.92,  -0.92,   88.7,
-                            -88.7,  -103.5,  -104.5,   89.5,      4.5,   -4.5,    0.70710678,
-                            1.4142, 3.4e38,  -3.4e38,  1.2e-38,   1e-45, 1000.25, -1e6};
+  const double special[] = {0.0,    -0.0,   infinity, -infinity, notANumber, 1.0,     -1.0,
+                            1e-40,  -1e-40, 1e-30,    0.625,     0.92,       -0.92,   88.7,
+                            -88.7,  -103.5, -104.5,   89.5,      4.5,        -4.5,    0.70710678,
+                            1.4142, 3.4e38, -3.4e38,  1.2e-38,   1e-45,      1000.25, -1e6};
   int64_t i = 0;
   for (double value : special)
     input[i++] = static_cast<float>(value);
@@ -75,27 +75,24 @@ TEST_P(MathAccuracy, IsWithinUlps) {
 
 INSTANTIATE_TEST_SUITE_P(
     Functions, MathAccuracy,
-    testing::Values(MathCase{"math.exp", std::exp, -105, 90, 1.5},
-                    MathCase{"math.exp", std::exp, -1, 1, 1.5},
-                    MathCase{"math.log", std::log, 0, 1e6, 1.5},
-                    MathCase{"math.log", std::log, 0.5, 2, 1.5},
-                    MathCase{"math.tanh", std::tanh, -10, 10, 3},
-                    MathCase{"math.tanh", std::tanh, -0.7, 0.7, 3},
-                    MathCase{"math.erf", std::erf, -4.5, 4.5, 3},
-                    MathCase{"math.erf", std::erf, -1, 1, 3},
-                    MathCase{"math.sin", sine, -10, 10, 2},
-                    MathCase{"math.sin", sine, -100000, 100000, 2},
-                    MathCase{"math.cos", cosine, -10, 10, 2},
-                    MathCase{"math.cos", cosine, -100000, 100000, 2},
-                    MathCase{"math.sqrt", std::sqrt, 0, 100, 0.51},
-                    MathCase{"math.absf", std::fabs, -10, 10, 0},
-                    MathCase{"math.floor", std::floor, -10, 10, 0},
-                    MathCase{"math.log1p", std::log1p, -0.9, 10, 4},
-                    MathCase{"math.rsqrt", [](double x) { return 1 / std::sqrt(x); }, 0.1, 9, 2},
-                    MathCase{"arith.negf", [](double x) { return -x; }, -10, 10, 0}));
+    testing::Values(
+        MathCase{"math.exp", std::exp, -105, 90, 1.5}, MathCase{"math.exp", std::exp, -1, 1, 1.5},
+        MathCase{"math.log", std::log, 0, 1e6, 1.5}, MathCase{"math.log", std::log, 0.5, 2, 1.5},
+        MathCase{"math.tanh", std::tanh, -10, 10, 3},
+        MathCase{"math.tanh", std::tanh, -0.7, 0.7, 3},
+        MathCase{"math.erf", std::erf, -4.5, 4.5, 3}, MathCase{"math.erf", std::erf, -1, 1, 3},
+        MathCase{"math.sin", sine, -10, 10, 2}, MathCase{"math.sin", sine, -100000, 100000, 2},
+        MathCase{"math.cos", cosine, -10, 10, 2}, MathCase{"math.cos", cosine, -100000, 100000, 2},
+        MathCase{"math.sqrt", std::sqrt, 0, 100, 0.51},
+        MathCase{"math.absf", std::fabs, -10, 10, 0},
+        MathCase{"math.floor", std::floor, -10, 10, 0},
+        MathCase{"math.log1p", std::log1p, -0.9, 10, 4},
+        MathCase{"math.rsqrt", [](double x) { return 1 / std::sqrt(x); }, 0.1, 9, 2},
+        MathCase{"arith.negf", [](double x) { return -x; }, -10, 10, 0}));
 
 TEST(Elementwise, BinaryOpsAndBroadcast) {
-  Tasks tasks(R"(func.func @f(%a: tensor<3x5x17xf32>, %row: tensor<17xf32>, %column: tensor<3x1x1xf32>)
+  Tasks tasks(
+      R"(func.func @f(%a: tensor<3x5x17xf32>, %row: tensor<17xf32>, %column: tensor<3x1x1xf32>)
       -> (tensor<3x5x17xf32>, tensor<3x5x17xf32>) {
     %r = nn.broadcast %row : tensor<17xf32> -> tensor<3x5x17xf32>
     %c = nn.broadcast %column : tensor<3x1x1xf32> -> tensor<3x5x17xf32>
@@ -145,7 +142,8 @@ TEST(Elementwise, ComparisonsCastsAndSelect) {
 }
 
 TEST(Elementwise, RotaryEmbedding) {
-  Tasks tasks(R"(func.func @f(%x: tensor<2x3x5x8xf32>, %angle: tensor<5x8xf32>) -> tensor<2x3x5x8xf32> {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<2x3x5x8xf32>, %angle: tensor<5x8xf32>) -> tensor<2x3x5x8xf32> {
     %t = nn.transpose %x [0, 1, 2, 3] : tensor<2x3x5x8xf32>
     %cos = math.cos %angle : tensor<5x8xf32>
     %sin = math.sin %angle : tensor<5x8xf32>
@@ -199,7 +197,8 @@ TEST(Elementwise, SlicesConcatAndPad) {
 }
 
 TEST(Elementwise, TransposeAndReshape) {
-  Tasks tasks(R"(func.func @f(%a: tensor<3x4x5xf32>) -> (tensor<5x3x4xf32>, tensor<20x3xf32>, tensor<f32>) {
+  Tasks tasks(
+      R"(func.func @f(%a: tensor<3x4x5xf32>) -> (tensor<5x3x4xf32>, tensor<20x3xf32>, tensor<f32>) {
     %0 = nn.transpose %a [2, 0, 1] : tensor<3x4x5xf32>
     %1 = nn.transpose %a [1, 2, 0] : tensor<3x4x5xf32>
     %2 = tensor.collapse_shape %1 [[0, 1], [2]] : tensor<4x5x3xf32> into tensor<20x3xf32>
@@ -238,7 +237,8 @@ TEST(Elementwise, ReductionsAndArgMax) {
   for (int64_t k = 0; k < 19; ++k)
     a.at({1, 1, k}) = -infinity;
   a.at({2, 2, 3}) = a.at({2, 2, 9}) = 5;
-  Tensor r0({3, 4}), r1({4, 19}), r2({4}), r3 = Tensor::scalar(0), r4({3, 19}, -infinity), r5({3, 4}), r6({5}), r7({6});
+  Tensor r0({3, 4}), r1({4, 19}), r2({4}), r3 = Tensor::scalar(0), r4({3, 19}, -infinity),
+                                           r5({3, 4}), r6({5}), r7({6});
   for (int64_t i = 0; i < 3; ++i)
     for (int64_t j = 0; j < 4; ++j) {
       double best = -infinity;
@@ -248,7 +248,8 @@ TEST(Elementwise, ReductionsAndArgMax) {
         r1.at({j, k}) += x;
         r2[j] += x;
         r3[0] += x;
-        r4.at({i, k}) = std::isnan(x) || std::isnan(r4.at({i, k})) ? notANumber : std::max(x, r4.at({i, k}));
+        r4.at({i, k}) =
+            std::isnan(x) || std::isnan(r4.at({i, k})) ? notANumber : std::max(x, r4.at({i, k}));
         if (!std::isnan(best) && !(x <= best)) {
           best = x;
           r5.at({i, j}) = static_cast<double>(k);
@@ -272,13 +273,15 @@ TEST(Elementwise, ReductionsAndArgMax) {
 }
 
 TEST(Elementwise, DoublePrecision) {
-  Tasks tasks(R"(func.func @f(%a: tensor<7x9xf64>, %b: tensor<9x4xf64>) -> (tensor<7x4xf64>, tensor<7x9xf64>) {
+  Tasks tasks(
+      R"(func.func @f(%a: tensor<7x9xf64>, %b: tensor<9x4xf64>) -> (tensor<7x4xf64>, tensor<7x9xf64>) {
     %0 = nn.matmul %a, %b : tensor<7x9xf64>, tensor<9x4xf64>
     %1 = nn.softmax %a : tensor<7x9xf64>
     return %0, %1 : tensor<7x4xf64>, tensor<7x9xf64>
   })");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
-  Tensor a = Tensor::random({7, 9}, 1), b = Tensor::random({9, 4}, 2), product({7, 4}), soft({7, 9});
+  Tensor a = Tensor::random({7, 9}, 1), b = Tensor::random({9, 4}, 2), product({7, 4}),
+         soft({7, 9});
   for (int64_t i = 0; i < 7; ++i) {
     double sum = 0;
     for (int64_t k = 0; k < 9; ++k) {

@@ -7,7 +7,8 @@
 using namespace bigmac::test;
 
 TEST(Embedding, WrapsNegativeIds) {
-  Tasks tasks(R"(func.func @f(%t: tensor<11x2x3xf32>, %i: tensor<2x5xi32>, %n: tensor<11xi64>, %s: tensor<i64>) -> (tensor<2x5x2x3xf32>, tensor<2x5xi64>, tensor<2x3xf32>) {
+  Tasks tasks(
+      R"(func.func @f(%t: tensor<11x2x3xf32>, %i: tensor<2x5xi32>, %n: tensor<11xi64>, %s: tensor<i64>) -> (tensor<2x5x2x3xf32>, tensor<2x5xi64>, tensor<2x3xf32>) {
     %0 = nn.embedding %t, %i : tensor<11x2x3xf32>, tensor<2x5xi32>
     %1 = nn.embedding %n, %i : tensor<11xi64>, tensor<2x5xi32>
     %2 = nn.embedding %t, %s : tensor<11x2x3xf32>, tensor<i64>
@@ -67,7 +68,8 @@ TEST(Embedding, BackwardAddsRepeatedIds) {
 }
 
 TEST(GatherElements, AndBackward) {
-  Tasks tasks(R"(func.func @f(%x: tensor<2x3x7xf32>, %i: tensor<2x3x4xi64>, %g: tensor<2x3x4xf32>) -> (tensor<2x3x4xf32>, tensor<2x3x7xf32>) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<2x3x7xf32>, %i: tensor<2x3x4xi64>, %g: tensor<2x3x4xf32>) -> (tensor<2x3x4xf32>, tensor<2x3x7xf32>) {
     %0 = nn.gather_elements %x, %i : tensor<2x3x7xf32>, tensor<2x3x4xi64>
     %1 = nn.gather_elements_backward %i, %g : tensor<2x3x4xi64>, tensor<2x3x4xf32> -> tensor<2x3x7xf32>
     return %0, %1 : tensor<2x3x4xf32>, tensor<2x3x7xf32>

@@ -48,24 +48,24 @@ TEST_P(Matmul, EqualsLoops) {
   EXPECT_EQ(tasks.workspaceBytes("f"), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, Matmul,
-    testing::Values(MatmulCase{{}, 5, 7, 3, false, false, true},
-                    MatmulCase{{}, 5, 7, 3, true, false, true},
-                    MatmulCase{{}, 5, 7, 3, false, true, true},
-                    MatmulCase{{}, 5, 7, 3, true, true, true},
-                    MatmulCase{{}, 1, 7, 3, false, false, true},
-                    MatmulCase{{}, 5, 1, 3, false, true, true},
-                    MatmulCase{{}, 5, 7, 1, true, true, true},
-                    MatmulCase{{4}, 5, 7, 3, false, false, true},
-                    MatmulCase{{2, 3}, 5, 7, 3, false, true, true},
-                    MatmulCase{{2, 3}, 5, 7, 3, true, false, true},
-                    MatmulCase{{4}, 5, 7, 3, false, true, false},
-                    MatmulCase{{2, 3}, 5, 7, 3, true, true, false},
-                    MatmulCase{{2, 1, 3}, 5, 7, 3, true, false, false}));
+INSTANTIATE_TEST_SUITE_P(Shapes, Matmul,
+                         testing::Values(MatmulCase{{}, 5, 7, 3, false, false, true},
+                                         MatmulCase{{}, 5, 7, 3, true, false, true},
+                                         MatmulCase{{}, 5, 7, 3, false, true, true},
+                                         MatmulCase{{}, 5, 7, 3, true, true, true},
+                                         MatmulCase{{}, 1, 7, 3, false, false, true},
+                                         MatmulCase{{}, 5, 1, 3, false, true, true},
+                                         MatmulCase{{}, 5, 7, 1, true, true, true},
+                                         MatmulCase{{4}, 5, 7, 3, false, false, true},
+                                         MatmulCase{{2, 3}, 5, 7, 3, false, true, true},
+                                         MatmulCase{{2, 3}, 5, 7, 3, true, false, true},
+                                         MatmulCase{{4}, 5, 7, 3, false, true, false},
+                                         MatmulCase{{2, 3}, 5, 7, 3, true, true, false},
+                                         MatmulCase{{2, 1, 3}, 5, 7, 3, true, false, false}));
 
 TEST(Contraction, TransposesAreAbsorbed) {
-  Tasks tasks(R"(func.func @f(%a: tensor<2x5x3x4xf32>, %b: tensor<2x6x3x4xf32>) -> tensor<2x5x3x6xf32> {
+  Tasks tasks(
+      R"(func.func @f(%a: tensor<2x5x3x4xf32>, %b: tensor<2x6x3x4xf32>) -> tensor<2x5x3x6xf32> {
     %q = nn.transpose %a [0, 2, 1, 3] : tensor<2x5x3x4xf32>
     %k = nn.transpose %b [0, 2, 3, 1] : tensor<2x6x3x4xf32>
     %p = nn.matmul %q, %k : tensor<2x3x5x4xf32>, tensor<2x3x4x6xf32>
@@ -74,14 +74,15 @@ TEST(Contraction, TransposesAreAbsorbed) {
   })");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
   Tensor a = Tensor::random({2, 5, 3, 4}, 1), b = Tensor::random({2, 6, 3, 4}, 2);
-  Tensor expected = transpose(matmul(transpose(a, {0, 2, 1, 3}), transpose(b, {0, 2, 3, 1})),
-                              {0, 2, 1, 3});
+  Tensor expected =
+      transpose(matmul(transpose(a, {0, 2, 1, 3}), transpose(b, {0, 2, 3, 1})), {0, 2, 1, 3});
   EXPECT_LT(relativeError(tasks.run({a, b})[0], expected), 1e-5);
   EXPECT_EQ(tasks.workspaceBytes("f"), 0u);
 }
 
 TEST(Contraction, BiasAndChainOfProducts) {
-  Tasks tasks(R"(func.func @f(%x: tensor<2x5x6xf32>, %w: tensor<6x4xf32>, %b: tensor<4xf32>, %y: tensor<2x5x3xf32>, %v: tensor<3x4xf32>) -> (tensor<2x5x4xf32>, tensor<2x5x4xf32>) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<2x5x6xf32>, %w: tensor<6x4xf32>, %b: tensor<4xf32>, %y: tensor<2x5x3xf32>, %v: tensor<3x4xf32>) -> (tensor<2x5x4xf32>, tensor<2x5x4xf32>) {
     %0 = nn.matmul %x, %w : tensor<2x5x6xf32>, tensor<6x4xf32>
     %1 = nn.broadcast %b : tensor<4xf32> -> tensor<2x5x4xf32>
     %2 = arith.addf %0, %1 : tensor<2x5x4xf32>
@@ -107,7 +108,8 @@ TEST(Contraction, BiasAndChainOfProducts) {
 }
 
 TEST(Contraction, AccumulatesInPlace) {
-  Tasks tasks(R"(func.func @f(%x: tensor<7x5xf32>, %acc: memref<5x3xf32>, %g: tensor<7x3xf32>, %bias: memref<3xf32>, %ids: tensor<7xi64>, %table: memref<4x3xf32>, %filter: memref<5x1x3xf32>) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<7x5xf32>, %acc: memref<5x3xf32>, %g: tensor<7x3xf32>, %bias: memref<3xf32>, %ids: tensor<7xi64>, %table: memref<4x3xf32>, %filter: memref<5x1x3xf32>) {
     %old = bufferization.to_tensor %acc restrict writable : memref<5x3xf32> to tensor<5x3xf32>
     %dw = nn.matmul %x transposed, %g : tensor<7x5xf32>, tensor<7x3xf32>
     %new = arith.addf %dw, %old : tensor<5x3xf32>
@@ -154,7 +156,8 @@ TEST(Contraction, AccumulatesInPlace) {
 }
 
 TEST(Contraction, TiedEmbeddingAccumulatesBothGradients) {
-  Tasks tasks(R"(func.func @f(%h: tensor<7x3xf32>, %dl: tensor<7x4xf32>, %ids: tensor<7xi64>, %g: tensor<7x3xf32>, %table: memref<4x3xf32>) {
+  Tasks tasks(
+      R"(func.func @f(%h: tensor<7x3xf32>, %dl: tensor<7x4xf32>, %ids: tensor<7xi64>, %g: tensor<7x3xf32>, %table: memref<4x3xf32>) {
     %old = bufferization.to_tensor %table restrict writable : memref<4x3xf32> to tensor<4x3xf32>
     %0 = nn.matmul %dl transposed, %h : tensor<7x4xf32>, tensor<7x3xf32>
     %1 = nn.embedding_backward %ids, %g : tensor<7xi64>, tensor<7x3xf32> -> tensor<4x3xf32>
@@ -179,7 +182,8 @@ TEST(Contraction, TiedEmbeddingAccumulatesBothGradients) {
 }
 
 TEST(Conv, EqualsLoops) {
-  Tasks tasks(R"(func.func @f(%x: tensor<2x4x9x8xf32>, %w: tensor<6x2x3x2xf32>, %p: tensor<3x4x2x2xf32>) -> (tensor<2x6x5x3xf32>, tensor<2x3x4x4xf32>) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<2x4x9x8xf32>, %w: tensor<6x2x3x2xf32>, %p: tensor<3x4x2x2xf32>) -> (tensor<2x6x5x3xf32>, tensor<2x3x4x4xf32>) {
     %0 = nn.conv %x, %w strides [2, 3] pads [1, 1, 2, 1] dilations [1, 2] groups 2 : tensor<2x4x9x8xf32>, tensor<6x2x3x2xf32>
     %1 = nn.conv %x, %p strides [2, 2] pads [0, 0, 0, 0] dilations [1, 1] groups 1 : tensor<2x4x9x8xf32>, tensor<3x4x2x2xf32>
     return %0, %1 : tensor<2x6x5x3xf32>, tensor<2x3x4x4xf32>

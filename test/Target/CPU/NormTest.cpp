@@ -104,18 +104,18 @@ TEST_P(Norm, LayerNormAndBackward) {
 
 TEST_P(Norm, SoftmaxAndActivations) {
   Tasks tasks("func.func @f(%x: " + type + ") -> (" + type + ", " + type + ", " + type + ", " +
-              type + ", " + type + ") {\n%0 = nn.softmax %x : " + type +
+              type + ", " + type + ", " + type + ") {\n%0 = nn.softmax %x : " + type +
               "\n%1 = nn.log_softmax %x : " + type + "\n%2 = nn.silu %x : " + type +
               "\n%3 = nn.gelu %x : " + type + "\n%4 = nn.gelu tanh %x : " + type +
-              "\nreturn %0, %1, %2, %3, %4 : " + type + ", " + type + ", " + type + ", " + type +
-              ", " + type + "\n}");
+              "\n%5 = nn.sigmoid %x : " + type + "\nreturn %0, %1, %2, %3, %4, %5 : " + type +
+              ", " + type + ", " + type + ", " + type + ", " + type + ", " + type + "\n}");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
   // Large entries: without the maximum taken off, the exponentials would overflow.
   for (int64_t i = 0; i < x.size(); ++i)
     x[i] = static_cast<float>(30 * x[i]);
   if (columns > 2)
     x[1] = -infinity;
-  Tensor soft(shape), log(shape), silu(shape), gelu(shape), tanh(shape);
+  Tensor soft(shape), log(shape), silu(shape), gelu(shape), tanh(shape), sigmoid(shape);
   for (int64_t i = 0; i < rows; ++i) {
     double max = -infinity, sum = 0;
     for (int64_t j = 0; j < columns; ++j)
@@ -127,6 +127,7 @@ TEST_P(Norm, SoftmaxAndActivations) {
       double v = x[k];
       soft[k] = std::exp(v - max) / sum;
       log[k] = v - max - std::log(sum);
+      sigmoid[k] = 1 / (1 + std::exp(-v));
       silu[k] = v / (1 + std::exp(-v));
       gelu[k] = 0.5 * v * (1 + std::erf(v * std::sqrt(0.5)));
       tanh[k] = 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
@@ -138,6 +139,7 @@ TEST_P(Norm, SoftmaxAndActivations) {
   EXPECT_LT(relativeError(results[2], silu), 1e-5);
   EXPECT_LT(relativeError(results[3], gelu), 1e-5);
   EXPECT_LT(relativeError(results[4], tanh), 1e-5);
+  EXPECT_LT(relativeError(results[5], sigmoid), 1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Norm,

@@ -55,15 +55,13 @@ Tensor bigmac::test::transpose(const Tensor &input, const std::vector<int64_t> &
   return result;
 }
 
-AttentionResult bigmac::test::attention(const Tensor &query, const Tensor &key,
-                                        const Tensor &value, const Tensor *mask, double scale,
-                                        bool causal) {
+AttentionResult bigmac::test::attention(const Tensor &query, const Tensor &key, const Tensor &value,
+                                        const Tensor *mask, double scale, bool causal) {
   int64_t batch = query.shape[0], heads = query.shape[1], queries = query.shape[2];
   int64_t keys = key.shape[2], depth = query.shape[3], valueDepth = value.shape[3];
   int64_t group = heads / key.shape[1];
   AttentionResult result{Tensor({batch, heads, queries, valueDepth}),
-                         Tensor({batch, heads, queries}),
-                         Tensor({batch, heads, queries, keys})};
+                         Tensor({batch, heads, queries}), Tensor({batch, heads, queries, keys})};
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t h = 0; h < heads; ++h)
       for (int64_t i = 0; i < queries; ++i) {
@@ -79,6 +77,11 @@ AttentionResult bigmac::test::attention(const Tensor &query, const Tensor &key,
           if (causal && j > i + keys - queries)
             scores[j] = -std::numeric_limits<double>::infinity();
           max = std::max(max, scores[j]);
+        }
+        double infinity = std::numeric_limits<double>::infinity();
+        if (max == -infinity) {
+          result.logsumexp.at({b, h, i}) = infinity;
+          continue;
         }
         for (double score : scores)
           sum += std::exp(score - max);

@@ -32,8 +32,7 @@ struct AttentionGrads {
   Tensor query, key, value;
 };
 AttentionGrads attentionBackward(const Tensor &query, const Tensor &key, const Tensor &value,
-                                 const Tensor *mask, double scale, bool causal,
-                                 const Tensor &grad);
+                                 const Tensor *mask, double scale, bool causal, const Tensor &grad);
 
 Tensor conv(const Tensor &input, const Tensor &filter, const std::vector<int64_t> &strides,
             const std::vector<int64_t> &pads, const std::vector<int64_t> &dilations,

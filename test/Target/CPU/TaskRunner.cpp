@@ -157,11 +157,11 @@ struct Signature {
 Type typeOf(mlir::Type type) {
   auto shaped = llvm::cast<mlir::ShapedType>(type);
   mlir::Type element = shaped.getElementType();
-  Element kind = element.isF32()          ? Element::F32
-                 : element.isF64()        ? Element::F64
-                 : element.isInteger(64)  ? Element::I64
-                 : element.isInteger(32)  ? Element::I32
-                                          : Element::I1;
+  Element kind = element.isF32()         ? Element::F32
+                 : element.isF64()       ? Element::F64
+                 : element.isInteger(64) ? Element::I64
+                 : element.isInteger(32) ? Element::I32
+                                         : Element::I1;
   return {std::vector<int64_t>(shaped.getShape()), kind};
 }
 
@@ -197,13 +197,11 @@ private:
   static constexpr char guard = 0x5a;
 };
 
-template <typename T>
-void store(const Tensor &tensor, char *memory) {
+template <typename T> void store(const Tensor &tensor, char *memory) {
   for (int64_t i = 0; i < tensor.size(); ++i)
     reinterpret_cast<T *>(memory)[i] = static_cast<T>(tensor[i]);
 }
-template <typename T>
-void load(Tensor &tensor, const char *memory) {
+template <typename T> void load(Tensor &tensor, const char *memory) {
   for (int64_t i = 0; i < tensor.size(); ++i)
     tensor[i] = static_cast<double>(reinterpret_cast<const T *>(memory)[i]);
 }
@@ -264,9 +262,8 @@ bool Tasks::Impl::compile(const std::string &text, const std::string &cpu) {
   llvm::SmallString<128> object;
   llvm::sys::fs::createTemporaryFile("bigmac-task", "o", object);
   llvm::SmallVector<TaskInfo> infos;
-  bool compiled =
-      mlir::succeeded(compileForCPU(*module, CPUOptions{cpu}, object, infos)) &&
-      load(object.str().str());
+  bool compiled = mlir::succeeded(compileForCPU(*module, CPUOptions{cpu}, object, infos)) &&
+                  load(object.str().str());
   llvm::sys::fs::remove(object);
   for (const TaskInfo &info : infos)
     workspace[info.name] = info.workspaceBytes;
@@ -282,9 +279,9 @@ bool Tasks::Impl::load(const std::string &object) {
   objectBytes = (*bytes)->getBuffer().str();
   std::string shared = object + ".so";
   std::string message;
-  int status = llvm::sys::ExecuteAndWait(
-      BIGMAC_TEST_LINKER, {BIGMAC_TEST_LINKER, "-shared", "-o", shared, object}, std::nullopt, {},
-      0, 0, &message);
+  int status = llvm::sys::ExecuteAndWait(BIGMAC_TEST_LINKER,
+                                         {BIGMAC_TEST_LINKER, "-shared", "-o", shared, object},
+                                         std::nullopt, {}, 0, 0, &message);
   if (status != 0) {
     error += "cannot link: " + message + "\n";
     return false;
@@ -342,8 +339,7 @@ std::vector<Tensor> Tasks::run(const std::string &name, std::vector<Tensor> &arg
     task(pointers.data());
   } else {
     if (!indexError) {
-      std::fprintf(stderr, "unexpected index %lld\n",
-                   static_cast<long long>(lastIndexError.index));
+      std::fprintf(stderr, "unexpected index %lld\n", static_cast<long long>(lastIndexError.index));
       std::abort();
     }
     *indexError = lastIndexError;
@@ -353,8 +349,7 @@ std::vector<Tensor> Tasks::run(const std::string &name, std::vector<Tensor> &arg
     convert(after, signature.arguments[i], buffers[i].memory, /*toMemory=*/false);
     if (signature.isBuffer[i])
       args[i] = after;
-    else if (relativeError(after, args[i]) != 0 &&
-             signature.arguments[i].element != Element::F32) {
+    else if (relativeError(after, args[i]) != 0 && signature.arguments[i].element != Element::F32) {
       std::fprintf(stderr, "input %zu was written\n", i);
       std::abort();
     }

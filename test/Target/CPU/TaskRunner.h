@@ -19,8 +19,7 @@ struct Tensor {
 
   Tensor() = default;
   explicit Tensor(std::vector<int64_t> shape, double value = 0);
-  static Tensor random(std::vector<int64_t> shape, unsigned seed, double low = -1,
-                       double high = 1);
+  static Tensor random(std::vector<int64_t> shape, unsigned seed, double low = -1, double high = 1);
   /// Integers of [low, high).
   static Tensor randomInts(std::vector<int64_t> shape, unsigned seed, int64_t low, int64_t high);
   static Tensor scalar(double value);
