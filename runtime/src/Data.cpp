@@ -74,9 +74,8 @@ Data::Data(const std::string &folder, const PlanView &plan) {
   if (!columns.empty() && total < step)
     throw RuntimeError("data: " + folder + " has " + std::to_string(total) +
                        " samples, but one step takes " + std::to_string(step) + " (" +
-                       std::to_string(h.replicas) + " replicas x " +
-                       std::to_string(h.microbatches) + " microbatches x " +
-                       std::to_string(h.samples) + " samples)");
+                       counted(h.replicas, "replica") + " x " + std::to_string(h.microbatches) +
+                       " microbatches x " + std::to_string(h.samples) + " samples)");
 }
 
 template <typename T>

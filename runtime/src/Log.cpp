@@ -157,6 +157,8 @@ std::string ProgressLine::line(const StepRecord &r) const {
   std::snprintf(text, sizeof(text), "  norm %.4g  lr %.3g  %s tokens/s", r.gradNorm, r.lr,
                 shortNumber(r.seconds > 0 ? r.tokens / r.seconds : 0).c_str());
   result += text;
+  if (r.epoch > 0)
+    result += "  pass " + std::to_string(r.epoch + 1);
   uint64_t done = r.step - firstStep + 1, left = r.steps - r.step - 1;
   if (left)
     result += "  " + clockTime((nowNs() - begin) * 1e-9 / done * left) + " left";
@@ -173,8 +175,10 @@ void ProgressLine::step(const StepRecord &r) {
     firstStep = r.step;
     begin = nowNs() - static_cast<uint64_t>(r.seconds * 1e9);
   }
-  if (r.startsOver)
-    say("data: starting over (pass " + std::to_string(r.epoch + 1) + ")");
+  if (r.startsOver && !saidStartsOver) {
+    say("data: at their end, starting over");
+    saidStartsOver = true;
+  }
   if (!r.skipped) {
     constexpr size_t kWidth = 24;
     if (inSpan == 0 && curve.size() == kWidth) {

@@ -64,7 +64,7 @@ private:
 
   std::FILE *out;
   bool quiet, terminal;
-  bool drawn = false;
+  bool drawn = false, saidStartsOver = false;
   std::vector<double> curve; // mean losses of equal spans of steps
   uint64_t inSpan = 0, span = 1;
   uint64_t lastPrint = 0, firstStep = UINT64_MAX, begin = 0;

@@ -8,12 +8,18 @@
 
 namespace bigmac::rt {
 
-std::string actionName(const bm_instr &instr) {
+std::string_view actionKind(const bm_instr &instr) {
   static const char *const spelling[3][4] = {
       {"F", "B", "W", "FB"}, {"EF", "EB", "EW", "E"}, {"GF", "GB", "GW", "G"}};
   if (instr.component >= BM_NO_COMPONENT || instr.phase >= BM_NO_PHASE)
+    return "";
+  return spelling[instr.component][instr.phase];
+}
+
+std::string actionName(const bm_instr &instr) {
+  std::string name(actionKind(instr));
+  if (name.empty())
     return "step";
-  std::string name = spelling[instr.component][instr.phase];
   if (instr.chunk >= 0)
     name += " chunk " + std::to_string(instr.chunk);
   if (instr.microbatch >= 0)

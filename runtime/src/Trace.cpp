@@ -51,6 +51,8 @@ static std::string instrName(const PlanView &plan, const bm_instr &instr) {
 
 static json arguments(const bm_instr &instr, uint64_t step) {
   json args = {{"step", step}};
+  if (!actionKind(instr).empty())
+    args["kind"] = actionKind(instr);
   if (instr.component < BM_NO_COMPONENT)
     args["component"] = componentName(instr.component);
   if (instr.chunk >= 0)

@@ -67,10 +67,23 @@ void Trainer::prepare() {
     order.seed = options.seed;
     if (root)
       out.say("data: " + std::to_string(data->samples()) + " samples in " +
-              std::to_string(data->shards()) + " files, " + std::to_string(order.perStep) +
-              " a step, " + (order.shuffle ? "shuffled" : "in file order"));
+              counted(data->shards(), "file") + ", " + std::to_string(order.perStep) + " a step, " +
+              (order.shuffle ? "shuffled" : "in file order"));
   }
   update.emplace(plan, holdings, device, comm);
+}
+
+/// Throws unless the file can be written; leaves it as it is, or absent.
+static void checkFile(const char *flag, const std::string &path) {
+  if (path.empty())
+    return;
+  bool existed = fs::exists(path);
+  std::FILE *file = std::fopen(path.c_str(), "a");
+  if (!file)
+    throw RuntimeError(std::string(flag) + ": cannot open " + systemError(path, errno));
+  std::fclose(file);
+  if (!existed)
+    std::remove(path.c_str());
 }
 
 void Trainer::checkOutputs() {
@@ -79,17 +92,9 @@ void Trainer::checkOutputs() {
   together(comm, [&] {
     if (!root)
       return;
-    for (const auto &[flag, path] :
-         {std::pair<const char *, const std::string &>{"--trace", options.trace},
-          {"--save-gradients", options.saveGradients}})
-      if (!path.empty()) {
-        std::FILE *file = std::fopen(path.c_str(), "a");
-        if (!file)
-          throw RuntimeError(std::string(flag) + ": cannot open " + systemError(path, errno));
-        std::fclose(file);
-      }
-    if (!options.log.empty())
-      log.open(options.log, options.dryRun || !options.resume.empty());
+    checkFile("--log", options.log);
+    checkFile("--trace", options.trace);
+    checkFile("--save-gradients", options.saveGradients);
   });
   if (!options.trace.empty())
     trace.enable(kTraceEvents);
@@ -175,8 +180,12 @@ void Trainer::train() {
     out.say("nothing to do: " + std::to_string(progress.step) + " steps are done and --steps is " +
             std::to_string(options.steps));
   comm.setOperation("starting");
-  comm.barrier();
-  trace.setOrigin(nowNs());
+  together(comm, [&] {
+    if (root && !options.log.empty())
+      log.open(options.log, !options.resume.empty());
+  });
+  uint64_t begin = nowNs(), firstStep = progress.step;
+  trace.setOrigin(begin);
   while (progress.step < options.steps) {
     try {
       step();
@@ -188,6 +197,12 @@ void Trainer::train() {
   }
   if (!options.save.empty())
     save();
+  if (root) {
+    char text[64];
+    std::snprintf(text, sizeof(text), "%s in %.3g s",
+                  counted(progress.step - firstStep, "step").c_str(), (nowNs() - begin) * 1e-9);
+    out.say(text);
+  }
   if (trace.on()) {
     writeTrace(trace, plan, comm, options.trace);
     if (root)
@@ -250,8 +265,10 @@ void Trainer::step() {
     trace.add("gradient sums", reduceBegin, reduceEnd);
 
   double factor = combineScalars(std::span<const double>(values).first(values.size() - 1), record);
-  if (progress.step == 0 && !options.saveGradients.empty())
+  if (!options.saveGradients.empty()) {
     saveGradients(run(), options.saveGradients, factor);
+    options.saveGradients.clear(); // of the first step of this run only
+  }
   finish(record, values.back(), factor, begin);
 }
 
@@ -289,7 +306,9 @@ void Trainer::finish(StepRecord &record, double gradSquares, double factor, uint
   // The arena is static: what it takes shows after the first step.
   if (peakBytes == 0)
     peakBytes = device.residentBytes();
-  double largest[2] = {double(peakBytes), double(peakRss())};
+  if (progress.step % 16 == 1 || progress.step == options.steps)
+    rssBytes = peakRss();
+  double largest[2] = {double(peakBytes), double(rssBytes)};
   double phases[4] = {executor->computeSeconds(), executor->waitSeconds(), record.reduce,
                       record.optimizer};
   comm.setOperation("end of the step");

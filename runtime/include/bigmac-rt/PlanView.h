@@ -68,6 +68,9 @@ private:
 /// ranks. False and a message in `error` if something is wrong.
 bool checkPrograms(const PlanView &plan, std::string &error);
 
+/// "F", "EB", "G", ... as schedules spell them; empty for what belongs to no action.
+std::string_view actionKind(const bm_instr &instr);
+
 /// "F chunk 1 microbatch 3"; for messages and traces.
 std::string actionName(const bm_instr &instr);
 

@@ -133,7 +133,7 @@ TEST(CommandLine, DryRunPrintsThePlanAndDoesNotTrain) {
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("everything is in order"));
   EXPECT_THAT(result.out, HasSubstr("model fixture"));
-  EXPECT_EQ(readBytes(job.dir / "log"), "");
+  EXPECT_FALSE(fs::exists(job.dir / "log"));
 }
 
 TEST(CommandLine, QuietIsQuiet) {
@@ -151,6 +151,16 @@ TEST(CommandLine, UnwritableOutputsEndBeforeTraining) {
     expectError(result, flag);
     EXPECT_THAT(result.out, Not(HasSubstr("loss")));
   }
+}
+
+TEST(CommandLine, ErrorsLeaveNothingBehind) {
+  Job job({1, 1, 2, false});
+  fs::remove_all(job.dir / "data");
+  Result result = job.start({"--steps", "1", "--log", job.dir / "log", "--trace", job.dir / "trace",
+                             "--save-gradients", job.dir / "gradients"});
+  expectError(result, "cannot read the data folder");
+  for (const char *name : {"log", "trace", "gradients"})
+    EXPECT_FALSE(fs::exists(job.dir / name));
 }
 
 //===----------------------------------------------------------------------===//
@@ -200,7 +210,7 @@ TEST(Data, TooFewSamples) {
   Job job({2, 1, 4, false});
   fs::remove(job.dir / "data/b.safetensors");
   expectError(job.start({"--steps", "1"}),
-              "has 7 samples, but one step takes 8 (1 replicas x 4 microbatches x 2 samples)");
+              "has 7 samples, but one step takes 8 (1 replica x 4 microbatches x 2 samples)");
 }
 
 TEST(Data, NoShards) {

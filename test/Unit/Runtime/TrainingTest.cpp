@@ -196,6 +196,8 @@ TEST(Run, TraceHasEveryRanksActions) {
     if (event.value("cat", "") == "action") {
       ++actions[{event["pid"], event["name"]}];
       EXPECT_GE(event["dur"].get<double>(), 0);
+      std::string name = event["name"], kind = event["args"]["kind"];
+      EXPECT_EQ(name.substr(0, kind.size()), kind);
     }
   for (int rank = 0; rank < 2; ++rank)
     for (const char *name : {"F chunk 0 microbatch 0", "F chunk 0 microbatch 1",
