@@ -36,7 +36,10 @@ public:
         return;
     using Clock = std::chrono::steady_clock;
     auto begin = Clock::now();
-    setWaiting(operation);
+    struct Waiting {
+      explicit Waiting(const char *what) { setWaiting(what); }
+      ~Waiting() { setWaiting(nullptr); } // after a throw as well: the text may go
+    } waiting(operation);
     for (uint64_t round = 1; !done(); ++round) {
       double waited = std::chrono::duration<double>(Clock::now() - begin).count();
       if (timeout > 0 && waited > timeout)
@@ -51,7 +54,6 @@ public:
         sched_yield();
       }
     }
-    setWaiting(nullptr);
   }
 
 private:

@@ -185,7 +185,7 @@ private:
             move();
           if (!transfer.done && peers[transfer.peer].closed)
             throw RuntimeError("rank " + std::to_string(transfer.peer) +
-                               " has ended (waited for: " + whom() + ", " + poll.what() + ")");
+                               " has ended (waited for: " + poll.what() + ")");
           return transfer.done;
         },
         whom);

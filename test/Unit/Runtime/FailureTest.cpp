@@ -319,7 +319,7 @@ TEST(LostRank, StoppedRankEndsTheRunInTime) {
   EXPECT_NE(result.status, 0);
   EXPECT_LT(result.seconds, 30);
   EXPECT_THAT(result.err, HasSubstr("step 2: waited 2 s for: "));
-  EXPECT_THAT(result.err, HasSubstr("rank 1"));
+  EXPECT_THAT(result.err, HasSubstr("from rank 1 for "));
 }
 
 TEST(LostRank, KilledRankEndsTheRun) {
@@ -328,6 +328,8 @@ TEST(LostRank, KilledRankEndsTheRun) {
       job.start({"--steps", "1000000"}, {"BM_FIXTURE_FAULT=3 7 " + std::to_string(SIGKILL)});
   EXPECT_NE(result.status, 0);
   EXPECT_LT(result.seconds, 30);
+  // Those that waited say what for when the launcher ends them.
+  EXPECT_THAT(result.err, HasSubstr("ended from outside while it waited: "));
 }
 
 TEST(LostRank, KilledUnderTorchrun) {
