@@ -18,6 +18,7 @@ class BufferizationDialect;
 }
 namespace func {
 class FuncDialect;
+class FuncOp;
 }
 namespace linalg {
 class LinalgDialect;

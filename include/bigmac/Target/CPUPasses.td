@@ -44,6 +44,19 @@ def CPUFuseElementwise : Pass<"cpu-fuse-elementwise"> {
   ];
 }
 
+def CPUFuseRows : Pass<"cpu-fuse-rows", "::mlir::func::FuncOp"> {
+  let summary = "Run ops over the same rows in one loop";
+  let description = [{
+    A norm, a softmax and what surrounds them compute row by row. Those over the same rows, related
+    by what they read, become one loop over the rows; what passes between them becomes one row, which
+    stays in cache. Sums over rows (the gradients of scales and biases) join as accumulators.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def CPUBufferize : Pass<"cpu-bufferize", "::mlir::ModuleOp"> {
   let summary = "Tensors to buffers, in place wherever possible";
   let dependentDialects = [

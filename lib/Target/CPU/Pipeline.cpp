@@ -67,6 +67,8 @@ static void buildTensorPasses(OpPassManager &passes) {
   functions.addPass(createCPUFuseElementwise());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
+  functions.addPass(createCPUFuseRows());
+  functions.addPass(createCanonicalizerPass());
 }
 
 /// Tensors to buffers whose places are known, then to loops and calls.

@@ -1,0 +1,213 @@
+//===- RowGroups.cpp - Which ops run in one loop over rows -----------------===//
+
+#include "RowGroups.h"
+
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace bigmac;
+
+namespace {
+
+/// The most elements of a row: beyond, it does not stay in the nearest caches.
+constexpr int64_t kMostRowElements = 32 * 1024;
+
+bool mentionsBelow(AffineMap map, unsigned rows) {
+  return llvm::any_of(map.getResults(), [&](AffineExpr result) {
+    return cast<AffineDimExpr>(result).getPosition() < rows;
+  });
+}
+
+/// Whether the map's results start with the first `rows` dimensions in order and have none of them
+/// after that.
+bool startsWithRows(AffineMap map, unsigned rows) {
+  if (map.getNumResults() < rows)
+    return false;
+  for (auto [i, result] : llvm::enumerate(map.getResults())) {
+    unsigned position = cast<AffineDimExpr>(result).getPosition();
+    if (i < rows ? position != i : position < rows)
+      return false;
+  }
+  return true;
+}
+
+/// How `op` takes part in a loop over its first `rows` dimensions.
+RowKind kindFor(linalg::GenericOp op, unsigned rows) {
+  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+  if (rows == 0 || iterators.size() < rows)
+    return RowKind::None;
+  for (unsigned i = 1; i < rows; ++i)
+    if (iterators[i] != iterators[0])
+      return RowKind::None;
+  bool isPerRow = iterators[0] == utils::IteratorType::parallel;
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&init);
+    if (isPerRow ? !startsWithRows(map, rows) : mentionsBelow(map, rows))
+      return RowKind::None;
+  }
+  return isPerRow ? RowKind::PerRow : RowKind::OverRows;
+}
+
+bool isCandidate(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic || !generic.hasPureTensorSemantics() || generic.getNumLoops() == 0)
+    return false;
+  return llvm::all_of(generic.getIndexingMapsArray(),
+                      [](AffineMap map) { return map.isProjectedPermutation(); }) &&
+         llvm::none_of(generic.getStaticLoopRanges(), ShapedType::isDynamic);
+}
+
+/// The most leading dimensions that a loop over rows may take from `op`: something must be left
+/// for the loop within, unless the op has one number per row.
+unsigned mostRowDims(linalg::GenericOp op) {
+  unsigned loops = op.getNumLoops(), most = 0;
+  while (most < loops && kindFor(op, most + 1) != RowKind::None)
+    ++most;
+  return most;
+}
+
+class Grouper {
+public:
+  explicit Grouper(Block &block) : block(block) {}
+
+  SmallVector<RowGroup> run() {
+    for (Operation &op : block)
+      if (isCandidate(&op))
+        place(cast<linalg::GenericOp>(op));
+    llvm::erase_if(groups, [](const RowGroup &group) { return group.ops.size() < 2; });
+    return groups;
+  }
+
+private:
+  void place(linalg::GenericOp op) {
+    unsigned most = mostRowDims(op);
+    if (most == 0)
+      return;
+    SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+    // The group that was begun last holds what was computed last.
+    for (int64_t i = groups.size() - 1; i >= 0; --i) {
+      RowGroup &group = groups[i];
+      std::optional<unsigned> rows = commonRows(group, op, sizes, most);
+      if (!rows || !isRelated(group, op, *rows) || closesCycle(i, op))
+        continue;
+      group.rows.truncate(*rows);
+      group.ops.push_back(op);
+      groupOf[op] = i;
+      return;
+    }
+    // A loop without an inner one would be slow; only as part of a group is it worth it.
+    unsigned rows = std::min<unsigned>(most, op.getNumLoops() - 1);
+    // A sum over rows only joins others.
+    if (rows == 0 || kindFor(op, rows) != RowKind::PerRow)
+      return;
+    groupOf[op] = groups.size();
+    groups.push_back({{op}, llvm::to_vector(ArrayRef<int64_t>(sizes).take_front(rows))});
+  }
+
+  /// How many leading dimensions the group would have with `op` in it.
+  static std::optional<unsigned> commonRows(const RowGroup &group, linalg::GenericOp op,
+                                            ArrayRef<int64_t> sizes, unsigned most) {
+    unsigned rows = 0;
+    while (rows < std::min<unsigned>(most, group.rows.size()) && sizes[rows] == group.rows[rows])
+      ++rows;
+    // An op that would be left with a loop of its own over part of the rows is another iteration
+    // space.
+    while (rows > 0 && !fits(group, op, rows))
+      --rows;
+    if (rows == 0 || llvm::product_of(sizes.take_front(rows)) < 2)
+      return std::nullopt;
+    return rows;
+  }
+
+  static bool fits(const RowGroup &group, linalg::GenericOp op, unsigned rows) {
+    auto rowElements = [&](linalg::GenericOp member) {
+      return llvm::product_of(ArrayRef<int64_t>(member.getStaticLoopRanges()).drop_front(rows));
+    };
+    auto isFit = [&](linalg::GenericOp member) {
+      return kindFor(member, rows) != RowKind::None && rowElements(member) <= kMostRowElements;
+    };
+    return isFit(op) && llvm::all_of(group.ops, isFit);
+  }
+
+  /// Whether `op` reads what the group computes (row by row), or what it reads.
+  bool isRelated(const RowGroup &group, linalg::GenericOp op, unsigned rows) {
+    bool isRelated = false;
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto producer = operand.get().getDefiningOp<linalg::GenericOp>();
+      if (producer && llvm::is_contained(group.ops, producer)) {
+        // Another row, or the whole of a sum over rows, is not there yet.
+        if (kindFor(producer, rows) != RowKind::PerRow || op.isDpsInit(&operand) ||
+            !startsWithRows(op.getMatchingIndexingMap(&operand), rows))
+          return false;
+        isRelated = true;
+      }
+      if (op.isDpsInit(&operand) ||
+          !startsWithRows(op.getMatchingIndexingMap(&operand), rows))
+        continue;
+      isRelated |= llvm::any_of(group.ops, [&](linalg::GenericOp member) {
+        return llvm::is_contained(member.getDpsInputs(), operand.get());
+      });
+    }
+    return isRelated;
+  }
+
+  /// Whether something outside the group both depends on it and is needed by `op`.
+  bool closesCycle(int64_t group, linalg::GenericOp op) {
+    llvm::SmallPtrSet<Operation *, 32> seen;
+    SmallVector<Operation *> pending;
+    auto addOperands = [&](Operation *user) {
+      auto add = [&](Value value) {
+        if (Operation *producer = producerOf(value))
+          if (seen.insert(producer).second)
+            pending.push_back(producer);
+      };
+      for (Value operand : user->getOperands())
+        add(operand);
+      llvm::SetVector<Value> captured;
+      getUsedValuesDefinedAbove(user->getRegions(), captured);
+      for (Value value : captured)
+        add(value);
+    };
+    auto inGroup = [&](Operation *candidate) {
+      auto it = groupOf.find(candidate);
+      return it != groupOf.end() && it->second == group;
+    };
+    // Direct producers in the group are fine; from all others no path may lead back to it.
+    addOperands(op);
+    SmallVector<Operation *> direct = std::move(pending);
+    pending.clear();
+    for (Operation *producer : direct)
+      if (!inGroup(producer))
+        pending.push_back(producer);
+      else
+        seen.erase(producer);
+    while (!pending.empty()) {
+      Operation *next = pending.pop_back_val();
+      if (inGroup(next))
+        return true;
+      // The ops of a group run together: what one needs, all need.
+      auto it = groupOf.find(next);
+      if (it == groupOf.end()) {
+        addOperands(next);
+        continue;
+      }
+      for (linalg::GenericOp member : groups[it->second].ops)
+        addOperands(member);
+    }
+    return false;
+  }
+
+  Operation *producerOf(Value value) {
+    Operation *producer = value.getDefiningOp();
+    return producer ? block.findAncestorOpInBlock(*producer) : nullptr;
+  }
+
+  Block &block;
+  SmallVector<RowGroup> groups;
+  llvm::DenseMap<Operation *, int64_t> groupOf;
+};
+
+} // namespace
+
+SmallVector<RowGroup> bigmac::findRowGroups(Block &block) { return Grouper(block).run(); }

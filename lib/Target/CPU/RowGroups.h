@@ -1,0 +1,44 @@
+//===- RowGroups.h - Which ops run in one loop over rows --------*- C++ -*-===//
+//
+// Ops that compute row by row over the same rows (the leading dimensions of their iteration
+// spaces) can share one loop over the rows: what passes between them is then one row, which stays
+// in cache, instead of a tensor that goes through memory.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef BIGMAC_TARGET_CPU_ROWGROUPS_H
+#define BIGMAC_TARGET_CPU_ROWGROUPS_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace bigmac {
+
+/// How an op takes part in a loop over rows.
+enum class RowKind {
+  /// Not at all.
+  None,
+  /// Row i of the result depends on row i of the operands.
+  PerRow,
+  /// The result is a sum (or another reduction) over rows.
+  OverRows,
+};
+
+struct RowGroup {
+  /// In program order.
+  llvm::SmallVector<mlir::linalg::GenericOp> ops;
+  /// Sizes of the leading dimensions that are looped over.
+  llvm::SmallVector<int64_t> rows;
+
+  RowKind kindOf(mlir::linalg::GenericOp op) const {
+    return op.getIteratorTypesArray()[0] == mlir::utils::IteratorType::parallel
+               ? RowKind::PerRow
+               : RowKind::OverRows;
+  }
+};
+
+/// Groups of two or more ops of `block`.
+llvm::SmallVector<RowGroup> findRowGroups(mlir::Block &block);
+
+} // namespace bigmac
+
+#endif // BIGMAC_TARGET_CPU_ROWGROUPS_H
