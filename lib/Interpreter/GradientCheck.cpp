@@ -241,7 +241,7 @@ checkGradient(func::FuncOp function, ArrayRef<Tensor> args, const GradientCheckO
   for (const Variable &variable : gradient->variables) {
     GradientCheckEntry entry{variable.name};
     int64_t size = objective.tensorOf(variable).size();
-    entry.checked = std::min(size, options.samples);
+    entry.checked = std::min(size, std::max<int64_t>(options.samples, 1));
     for (int64_t sample = 0; sample < entry.checked; ++sample) {
       // Evenly spread over the tensor, in whole elements.
       int64_t i = sample * size / entry.checked;

@@ -92,6 +92,9 @@ static FailureOr<SmallVector<Tensor>> runRule(Operation *op, ArrayRef<Tensor> op
 
 namespace {
 
+/// Calls nest on this program's own stack.
+constexpr size_t kMaxCallDepth = 1000;
+
 class Interpreter {
 public:
   explicit Interpreter(const InterpreterOptions &options) : options(options) {}
@@ -138,6 +141,9 @@ FailureOr<SmallVector<Tensor>> Interpreter::run(func::FuncOp function, ArrayRef<
     return emitFunctionError(function) << "expects a body of one block to interpret";
   if (llvm::is_contained(callStack, function))
     return emitFunctionError(function) << "calls itself; without branches that never ends";
+  if (callStack.size() >= kMaxCallDepth)
+    return emitFunctionError(function)
+           << "is called through " << kMaxCallDepth << " others, more than are supported";
   callStack.push_back(function);
 
   Block &body = function.getBody().front();

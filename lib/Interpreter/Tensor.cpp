@@ -10,6 +10,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -270,7 +271,8 @@ static void printFloat(raw_ostream &os, double value, Type type, int digits) {
   auto single = static_cast<float>(value);
   std::to_chars_result end;
   if (digits > 0)
-    end = std::to_chars(text, text + sizeof(text), value, std::chars_format::general, digits);
+    end = std::to_chars(text, text + sizeof(text), value, std::chars_format::general,
+                        std::min(digits, std::numeric_limits<double>::max_digits10));
   else if (!type.isF64() && static_cast<double>(single) == value)
     end = std::to_chars(text, text + sizeof(text), single);
   else

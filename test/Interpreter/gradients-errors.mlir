@@ -1,5 +1,7 @@
 // The gradient check finds a derivative that differences contradict, and says what it cannot check.
 // RUN: not bigmac-interpret %s --all --check-gradient --low=0 --high=0 2>&1 | FileCheck %s
+// RUN: not bigmac-interpret %s --check-gradient --samples=0 2>&1 | FileCheck %s --check-prefix=SAMPLES
+// SAMPLES: error: --samples=0 checks nothing; expected 1 or more
 
 // The rule says zero, and at a jump that is not what differences give.
 // CHECK: [[@LINE+1]]:1: error: function 'jump' has a wrong gradient of argument 0 at element 0: the derivative rules give 0.{{.*}}, differences give

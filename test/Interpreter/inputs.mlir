@@ -56,9 +56,11 @@
 // RUN: %python %S/Inputs/make_safetensors.py %t/data.safetensors small:I8:5=1,2,3,4,5
 // RUN: bigmac-interpret %s --entry=small --inputs=%t/data.safetensors --sample=3 | FileCheck %s --check-prefix=SAMPLE
 // RUN: not bigmac-interpret %s --entry=small --inputs=%t/data.safetensors --sample=4 2>&1 | FileCheck %s --check-prefix=FEW
+// RUN: not bigmac-interpret %s --entry=small --inputs=%t/data.safetensors --sample=-1 2>&1 | FileCheck %s --check-prefix=NEGATIVE
 // RUN: not bigmac-interpret %s --entry=small --inputs=%t/data.safetensors 2>&1 | FileCheck %s --check-prefix=SHAPE
 // SAMPLE: result0: tensor<2xi8> = [4, 5]
 // FEW: error: function 'small' takes 'small' as 'tensor<2xi8>', the file has 5 samples, too few to take 2 from 4 on
+// NEGATIVE: error: function 'small' takes 'small' as 'tensor<2xi8>', the file has 5 samples, too few to take 2 from -1 on
 // SHAPE: error: function 'small' takes 'small' as 'tensor<2xi8>', the file has I8 [5]
 
 // RUN: not bigmac-interpret %s --entry=none 2>&1 | FileCheck %s --check-prefix=ENTRY

@@ -31,7 +31,7 @@ static cl::opt<std::string>
     inputs("inputs", cl::value_desc("file.safetensors"),
            cl::desc("Arguments by their nn.name (without one: arg0, arg1, ...)"),
            cl::cat(category));
-static cl::opt<int64_t> sample("sample", cl::init(-1), cl::value_desc("n"),
+static cl::opt<int64_t> sample("sample", cl::init(0), cl::value_desc("n"),
                                cl::desc("The tensors of --inputs are samples along their first "
                                         "dimension: take them from the n-th on"),
                                cl::cat(category));
@@ -92,8 +92,9 @@ static FailureOr<SmallVector<Tensor>> readArguments(func::FuncOp function) {
     llvm::Expected<SafetensorsFile> file = SafetensorsFile::open(inputs);
     if (!file)
       return reportError(file.takeError());
+    bool hasSamples = sample.getNumOccurrences() > 0;
     return loadArguments(function, *file,
-                         sample >= 0 ? std::optional<int64_t>(sample) : std::nullopt);
+                         hasSamples ? std::optional<int64_t>(sample) : std::nullopt);
   }
   SmallVector<Tensor> args;
   if (function.getNumArguments() && !checkGradients)
@@ -174,6 +175,8 @@ static FailureOr<SmallVector<func::FuncOp>> findFunctions(ModuleOp module) {
 }
 
 static LogicalResult run() {
+  if (samples < 1)
+    return reportError("--samples=" + llvm::Twine(samples) + " checks nothing; expected 1 or more");
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer = openInputFile(inputFile, &message);
   if (!buffer)

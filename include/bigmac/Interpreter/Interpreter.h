@@ -53,11 +53,10 @@ mlir::InFlightDiagnostic emitFunctionError(mlir::func::FuncOp function);
 /// Whether `evaluateOp` can evaluate ops of this name.
 bool hasRule(mlir::Operation *op);
 
-/// The results of one op on constant operands (null for none is not allowed; use `hasRule` and
-/// check that every operand is constant first): a `DenseElementsAttr` for a tensor result, an
-/// integer or float attribute for a scalar one. For constant folding. `nn.get_parameter` and
-/// `func.call` are not evaluated: their values are not in the op. Failure emits a diagnostic at the
-/// op.
+/// The results of one op on constant operands, one attribute each: a `DenseElementsAttr` for a
+/// tensor, an integer or float attribute for a scalar. For constant folding. Parameters and calls
+/// have no rule here: their values are not in the op. Failure, also for an operand that is no
+/// constant of its type, emits a diagnostic at the op.
 llvm::FailureOr<llvm::SmallVector<mlir::Attribute>>
 evaluateOp(mlir::Operation *op, llvm::ArrayRef<mlir::Attribute> operands,
            const InterpreterOptions &options = {});
