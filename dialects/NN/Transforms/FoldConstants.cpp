@@ -45,6 +45,12 @@ static SmallVector<Attribute> foldByItself(Operation *op, ArrayRef<Attribute> op
   return attributes;
 }
 
+static bool isConstantOrBroadcast(Value value) {
+  if (auto broadcast = value.getDefiningOp<bigmac::nn::BroadcastOp>())
+    value = broadcast.getInput();
+  return matchPattern(value, m_Constant());
+}
+
 Attribute bigmac::nn::constantValueOf(Value value, int64_t maxBytes) {
   Attribute attribute;
   if (matchPattern(value, m_Constant(&attribute)))
@@ -63,6 +69,9 @@ LogicalResult bigmac::nn::foldToConstants(Operation *op, OpBuilder &builder,
   results.clear();
   if (op->getNumOperands() == 0 || op->getNumResults() == 0 || op->getNumRegions() != 0 ||
       !isMemoryEffectFree(op))
+    return success();
+  // Broadcasts are written out only where all other operands are constant too.
+  if (!llvm::all_of(op->getOperands(), isConstantOrBroadcast))
     return success();
   SmallVector<Attribute> operands;
   for (Value operand : op->getOperands()) {
