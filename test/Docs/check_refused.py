@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Checks that what the README lists as not there yet is an error that says so: `check_refused.py REPO`. Each entry is what
+the README must mention, the arguments, and what the error must say. When a feature comes, its entry and its line go.
+"""
+
+import pathlib
+import subprocess
+import sys
+
+REFUSED = [
+    ("CUDA", ["--target=cuda"], "--target=cuda is not built in this version"),
+    ("`zb`", ["--schedule=zb"], "schedule 'zb' is not built in this version"),
+    ("`bigmac-zb`", ["--schedule=bigmac-zb"], "schedule 'bigmac-zb' is not built in this version"),
+    ("`separate-stages`", ["--schedule=separate-stages"], "schedule 'separate-stages' is not built in this version"),
+    ("bf16", ["--precision=bf16"], "--precision=bf16 is not supported"),
+    ("bf16", ["--master=none"], "--precision=bf16"),
+    ("bf16", ["--grads=bf16"], "--precision=bf16"),
+    ("`--loss-weight`", ["--loss-weight=tokens"], "--loss-weight is not built in this version"),
+    ("`--auto`", ["--auto"], "--auto is not built in this version"),
+    ("`--profile`", ["--profile=trace.json"], "--profile is not built in this version"),
+    ("HTML", ["--report=report.html"], "HTML reports are not built in this version"),
+]
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    model = root / "test" / "Integration" / "models" / "llm" / "model.onnx"
+    section = (root / "README.md").read_text().split("## Not there yet")[1].split("\n## ")[0]
+    script = pathlib.Path("model.pt")
+    script.write_bytes(b"PK")
+    cases = [(word, [model, *options], message) for word, options, message in REFUSED]
+    cases.append(("TorchScript", [script], "TorchScript, whose importer is not built in this version"))
+    for word, arguments, message in cases:
+        if word not in section:
+            sys.exit(f"error: the README does not list {word}")
+        done = subprocess.run(["bigmac-opt", *arguments, "-o", "refused"], capture_output=True, text=True)
+        errors = [line for line in done.stderr.splitlines() if "error: " in line]
+        if done.returncode == 0 or len(errors) != 1 or message not in errors[0]:
+            sys.exit(f"error: {arguments[1:] or arguments} ended with {done.returncode}, expected one error with '{message}':\n{done.stderr}")
+        if pathlib.Path("refused").exists():
+            sys.exit(f"error: {arguments} left a file")
+    print(f"{len(cases)} refusals")
+
+
+if __name__ == "__main__":
+    main()
