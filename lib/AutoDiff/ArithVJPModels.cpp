@@ -75,10 +75,12 @@ struct Extremum : Rule<Extremum<OpTy, chosen>, OpTy> {
   LogicalResult buildVJP(Operation *op, OpBuilder &b, ValueRange cotangents,
                          const BitVector &wanted, SmallVectorImpl<Value> &grads) const {
     Location loc = op->getLoc();
-    auto type = cast<ShapedType>(op->getResult(0).getType());
+    Type type = op->getResult(0).getType();
     Value none = zero(b, loc, type);
-    Value half = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, b.getFloatAttr(type.getElementType(), 0.5)));
+    TypedAttr halfAttr = b.getFloatAttr(getElementTypeOrSelf(type), 0.5);
+    if (auto shaped = dyn_cast<ShapedType>(type))
+      halfAttr = DenseElementsAttr::get(shaped, halfAttr);
+    Value half = arith::ConstantOp::create(b, loc, halfAttr);
     Value equal = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, op->getOperand(0),
                                         op->getOperand(1));
     Value shared = mul(b, loc, cotangents[0], half);

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Matchers.h"
 
 #include <cmath>
 #include <numbers>
@@ -60,6 +61,10 @@ template <typename OpTy> struct Flat : VJPOpInterface::ExternalModel<Flat<OpTy>,
 
 Value expSlope(const Slope &s) { return s.y; }
 Value logSlope(const Slope &s) { return s.div(s.constant(1.0), s.x); }
+Value log1pSlope(const Slope &s) {
+  return s.div(s.constant(1.0), arith::AddFOp::create(s.b, s.loc, s.constant(1.0), s.x));
+}
+Value expm1Slope(const Slope &s) { return math::ExpOp::create(s.b, s.loc, s.x); }
 Value sqrtSlope(const Slope &s) { return s.div(s.constant(0.5), s.y); }
 /// d x^(-1/2) = -1/2 x^(-3/2) = -1/2 y^3
 Value rsqrtSlope(const Slope &s) {
@@ -84,6 +89,14 @@ Value absSlope(const Slope &s) {
   return pick(arith::CmpFPredicate::OGT, 1.0, pick(arith::CmpFPredicate::OLT, -1.0, none));
 }
 
+bool isNonZeroConstant(Value value) {
+  FloatAttr number;
+  if (matchPattern(value, m_Constant(&number)))
+    return !number.getValue().isZero();
+  SplatElementsAttr splat;
+  return matchPattern(value, m_Constant(&splat)) && !splat.getSplatValue<APFloat>().isZero();
+}
+
 struct PowF : VJPOpInterface::ExternalModel<PowF, math::PowFOp> {
   LogicalResult buildVJP(Operation *op, OpBuilder &b, ValueRange cotangents,
                          const BitVector &wanted, SmallVectorImpl<Value> &grads) const {
@@ -94,7 +107,14 @@ struct PowF : VJPOpInterface::ExternalModel<PowF, math::PowFOp> {
     if (wanted[0]) {
       Value power =
           math::PowFOp::create(b, s.loc, s.x, s.sub(exponent, s.constant(1.0)));
-      grads[0] = s.mul(cotangents[0], s.mul(exponent, power));
+      Value slope = s.mul(exponent, power);
+      // x^0 is flat, also at 0, where x^-1 is infinite. A constant exponent mostly is not 0.
+      if (!isNonZeroConstant(exponent)) {
+        Value none = s.constant(0.0);
+        Value flat = arith::CmpFOp::create(b, s.loc, arith::CmpFPredicate::OEQ, exponent, none);
+        slope = arith::SelectOp::create(b, s.loc, flat, none, slope);
+      }
+      grads[0] = s.mul(cotangents[0], slope);
     }
     if (wanted[1]) {
       Value none = s.constant(0.0);
@@ -113,6 +133,8 @@ void bigmac::registerMathVJPModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, math::MathDialect *) {
     math::ExpOp::attachInterface<Unary<math::ExpOp, expSlope>>(*context);
     math::LogOp::attachInterface<Unary<math::LogOp, logSlope>>(*context);
+    math::Log1pOp::attachInterface<Unary<math::Log1pOp, log1pSlope>>(*context);
+    math::ExpM1Op::attachInterface<Unary<math::ExpM1Op, expm1Slope>>(*context);
     math::SqrtOp::attachInterface<Unary<math::SqrtOp, sqrtSlope>>(*context);
     math::RsqrtOp::attachInterface<Unary<math::RsqrtOp, rsqrtSlope>>(*context);
     math::SinOp::attachInterface<Unary<math::SinOp, sinSlope>>(*context);

@@ -41,7 +41,7 @@ Level bigmac::levelOf(ModuleOp module) {
 }
 
 void bigmac::buildTrainingPipeline(OpPassManager &passes) {
-  passes.addPass(nn::createNNDecomposeConv());
+  nn::buildRaisePipeline(passes);
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
@@ -51,6 +51,7 @@ void bigmac::buildPartitionPipeline(OpPassManager &passes, const CompileOptions 
   partition.ranks = options.ranks;
   partition.chunks = options.chunks;
   partition.components.assign(options.components.begin(), options.components.end());
+  partition.lossWeight = options.lossWeight;
   passes.addPass(pipeline::createPipelinePartition(partition));
   passes.addPass(pipeline::createPipelineDifferentiate());
   // The derivatives of equal subexpressions are equal: what two rules build twice is one value.

@@ -37,3 +37,25 @@ func.func @powf(%x: tensor<2x3xf64>, %y: tensor<2x3xf64>) -> tensor<2x3xf64> {
   %z = math.powf %x, %y : tensor<2x3xf64>
   return %z : tensor<2x3xf64>
 }
+
+// CHECK-LABEL: @log1p
+// CHECK-NEXT: argument 0: 6 derivatives
+func.func @log1p(%x: tensor<2x3xf64>) -> tensor<2x3xf64> {
+  %z = math.log1p %x : tensor<2x3xf64>
+  return %z : tensor<2x3xf64>
+}
+
+// CHECK-LABEL: @expm1
+// CHECK-NEXT: argument 0: 6 derivatives
+func.func @expm1(%x: tensor<2x3xf64>) -> tensor<2x3xf64> {
+  %z = math.expm1 %x : tensor<2x3xf64>
+  return %z : tensor<2x3xf64>
+}
+
+// CHECK-LABEL: @scalar_maximum
+// CHECK-NEXT: argument 0: 1 derivatives
+// CHECK-NEXT: argument 1: 1 derivatives
+func.func @scalar_maximum(%x: f64, %y: f64) -> f64 {
+  %z = arith.maximumf %x, %y : f64
+  return %z : f64
+}

@@ -38,3 +38,12 @@ func.func @square(%x: tensor<2x3xf64>) -> tensor<2x3xf64> {
   %z = math.powf %x, %two : tensor<2x3xf64>
   return %z : tensor<2x3xf64>
 }
+
+// The zeroth power is flat, also at zero.
+// CHECK-LABEL: @zeroth_power
+// CHECK-NEXT: argument 0: 6 derivatives
+func.func @zeroth_power(%x: tensor<2x3xf64>) -> tensor<2x3xf64> {
+  %zero = arith.constant dense<0.0> : tensor<2x3xf64>
+  %z = math.powf %x, %zero : tensor<2x3xf64>
+  return %z : tensor<2x3xf64>
+}

@@ -40,8 +40,6 @@ static LogicalResult checkSupported(const CommandLine &options) {
     return fail("--auto is not built in this version; give --ranks, --chunks, --data-parallel");
   if (!options.profile.empty())
     return fail("--profile is not built in this version; schedules use analytic costs");
-  if (!options.lossWeight.empty())
-    return fail("--loss-weight is not built in this version; the step loss is the plain mean");
   if (StringRef(options.report).ends_with(".html"))
     return fail("HTML reports are not built in this version; use --report=FILE.json");
   if (!options.report.empty() && options.report != "-" &&
@@ -172,6 +170,7 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   compile.microbatches = options.microbatches;
   compile.schedule = options.schedule;
   compile.components = options.components;
+  compile.lossWeight = options.lossWeight;
   compile.memoryLimit = options.memoryLimit;
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;

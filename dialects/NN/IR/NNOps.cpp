@@ -224,8 +224,15 @@ LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *,
   if (failed(checkAttention(location, adaptor.getQuery(), adaptor.getKey(), adaptor.getValue(),
                             adaptor.getMask())))
     return failure();
-  if (adaptor.getGrad().getType() != adaptor.getOutput().getType())
-    return emitOptionalError(location, "expects grad of the output's type");
+  SmallVector<int64_t> shape(typeOf(adaptor.getQuery()).getShape().drop_back());
+  if (typeOf(adaptor.getLogsumexp()).getShape() != ArrayRef<int64_t>(shape))
+    return emitOptionalError(location, "expects logsumexp [batch, heads, queries], found ",
+                             typeOf(adaptor.getLogsumexp()));
+  shape.push_back(typeOf(adaptor.getValue()).getDimSize(3));
+  if (typeOf(adaptor.getOutput()).getShape() != ArrayRef<int64_t>(shape) ||
+      adaptor.getGrad().getType() != adaptor.getOutput().getType())
+    return emitOptionalError(location, "expects output and grad [batch, heads, queries, dv], found ",
+                             typeOf(adaptor.getOutput()), " and ", typeOf(adaptor.getGrad()));
   inferred.assign({adaptor.getQuery().getType(), adaptor.getKey().getType(),
                    adaptor.getValue().getType()});
   return success();
@@ -260,6 +267,10 @@ LogicalResult CrossEntropyBackwardOp::inferReturnTypes(MLIRContext *,
                                                        SmallVectorImpl<Type> &inferred) {
   if (failed(checkCrossEntropy(location, adaptor.getLogits(), adaptor.getLabels())))
     return failure();
+  if (typeOf(adaptor.getLogsumexp()).getShape() != typeOf(adaptor.getLabels()).getShape() ||
+      typeOf(adaptor.getGrad()).getRank() != 0)
+    return emitOptionalError(location, "expects logsumexp [n] and a grad of rank 0, found ",
+                             typeOf(adaptor.getLogsumexp()), " and ", typeOf(adaptor.getGrad()));
   inferred.push_back(adaptor.getLogits().getType());
   return success();
 }

@@ -166,6 +166,8 @@ LogicalResult EmbeddingBackwardOp::verify() {
   auto ids = cast<RankedTensorType>(getIds().getType());
   auto grad = cast<RankedTensorType>(getGrad().getType());
   auto table = cast<RankedTensorType>(getType());
+  if (table.getRank() == 0)
+    return emitOpError("expects a table of rank 1 or more");
   SmallVector<int64_t> expected(ids.getShape());
   llvm::append_range(expected, table.getShape().drop_front());
   if (grad.getShape() != ArrayRef<int64_t>(expected) ||

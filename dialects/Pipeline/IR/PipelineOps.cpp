@@ -128,12 +128,20 @@ LogicalResult TaskOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
-LogicalResult OutputOp::verify() {
-  auto type = cast<RankedTensorType>(getValue().getType());
+static LogicalResult verifyScalar(Operation *op, Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
   if (type.getNumElements() != 1 || !type.getElementType().isF32())
-    return emitOpError("expects one f32, found ") << type;
+    return op->emitOpError("expects one f32, found ") << type;
   return success();
 }
+
+LogicalResult OutputOp::verify() {
+  if (getLoss() && getWeight())
+    return emitOpError("cannot be both the loss and its weight");
+  return verifyScalar(*this, getValue());
+}
+
+LogicalResult ObjectiveOp::verify() { return verifyScalar(*this, getValue()); }
 
 //===----------------------------------------------------------------------===//
 // Programs
@@ -143,16 +151,17 @@ LogicalResult OutputOp::verify() {
 template <typename OpTy> static LogicalResult verifyProgram(OpTy op) {
   if (op.getRanks() < 1 || op.getChunks() < 1 || op.getSamples() < 1)
     return op.emitOpError("expects at least one rank, chunk and sample");
-  std::optional<StringRef> loss;
+  std::optional<StringRef> loss, weight;
   for (Operation &inner : *op.getBody()) {
-    if (!isa<InputOp, TaskOp, OutputOp, OrderOp>(inner))
+    if (!isa<InputOp, TaskOp, OutputOp, ObjectiveOp, OrderOp>(inner))
       return inner.emitOpError("is not allowed in a pipeline program");
     auto output = dyn_cast<OutputOp>(inner);
-    if (!output || !output.getLoss())
+    if (!output || (!output.getLoss() && !output.getWeight()))
       continue;
-    if (loss && *loss != output.getName())
-      return output.emitOpError("is a second loss beside '") << *loss << "'";
-    loss = output.getName();
+    std::optional<StringRef> &known = output.getLoss() ? loss : weight;
+    if (known && *known != output.getName())
+      return output.emitOpError("is a second loss or weight beside '") << *known << "'";
+    known = output.getName();
   }
   if (!loss)
     return op.emitOpError("has no output that is the loss");

@@ -97,10 +97,24 @@ def Pipeline_OutputOp : Pipeline_Op<"output"> {
   let summary = "A term of a scalar output of the graph";
   let description = [{
     The output `name` of a microbatch is the sum of its terms, which different tasks may compute.
-    The output that is trained on is marked `loss`.
+    The step's loss is the mean over microbatches of the output marked `loss`, weighted by the one
+    marked `weight` where there is one.
   }];
-  let arguments = (ins StrAttr:$name, Pipeline_Tensor:$value, UnitAttr:$loss);
-  let assemblyFormat = "(`loss` $loss^)? $name $value attr-dict `:` type($value)";
+  let arguments = (ins StrAttr:$name, Pipeline_Tensor:$value, UnitAttr:$loss, UnitAttr:$weight);
+  let assemblyFormat = [{
+    (`loss` $loss^)? (`weight` $weight^)? $name $value attr-dict `:` type($value)
+  }];
+  let hasVerifier = 1;
+}
+
+def Pipeline_ObjectiveOp : Pipeline_Op<"objective"> {
+  let summary = "A term of what is differentiated";
+  let description = [{
+    Gradients are of the sum of all objectives, each with cotangent one: the terms of the loss, times
+    the microbatch's weight where the loss is weighted.
+  }];
+  let arguments = (ins Pipeline_Tensor:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
   let hasVerifier = 1;
 }
 

@@ -24,7 +24,9 @@ def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
     Option<"chunks", "chunks", "int64_t", "1", "LLM chunks a rank">,
     ListOption<"components", "component", "std::string",
                "ROLE=PATTERN: role encoder, llm or generator; a glob over parameter names and "
-               "module scopes">
+               "module scopes">,
+    Option<"lossWeight", "loss-weight", "std::string", "\"\"",
+           "Name of the output that weights each microbatch's loss">
   ];
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect", "::mlir::func::FuncDialect"];
 }

@@ -44,7 +44,7 @@ private:
   DenseSet<Value> active;
   /// Cotangents of a task output that later tasks make.
   DenseMap<Value, SmallVector<Value>> cotangents;
-  DenseSet<Value> lossTerms;
+  DenseSet<Value> objectives;
   DenseSet<Attribute> reached;
 };
 
@@ -106,7 +106,7 @@ Differentiator::Joint Differentiator::buildJoint(TaskOp task) {
       joint.values[argument] = cotangent;
       sum = sum ? Value(arith::AddFOp::create(builder, task.getLoc(), sum, argument)) : argument;
     }
-    if (lossTerms.contains(output)) {
+    if (objectives.contains(output)) {
       Value one = nn::createSplat(builder, task.getLoc(), result.getType(), 1.0);
       sum = sum ? Value(arith::AddFOp::create(builder, task.getLoc(), sum, one)) : one;
     }
@@ -308,9 +308,8 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
 
 LogicalResult Differentiator::run() {
   markActive();
-  for (auto output : program.getBody()->getOps<OutputOp>())
-    if (output.getLoss())
-      lossTerms.insert(output.getValue());
+  for (auto objective : program.getBody()->getOps<ObjectiveOp>())
+    objectives.insert(objective.getValue());
 
   SmallVector<TaskOp> tasks(program.getBody()->getOps<TaskOp>());
   for (TaskOp task : tasks)

@@ -35,21 +35,29 @@ struct Cell {
 /// A graph output, as the terms that it is the sum of.
 struct Output {
   std::string name;
-  bool loss;
+  bool loss, weight;
   SmallVector<Value> terms;
 };
 
 class Partitioner {
 public:
   Partitioner(ModuleOp module, func::FuncOp model, int64_t ranks, int64_t chunks,
-              ArrayRef<std::string> patterns)
-      : module(module), model(model), ranks(ranks), chunks(chunks), patterns(patterns) {}
+              ArrayRef<std::string> patterns, StringRef weightName)
+      : module(module), model(model), ranks(ranks), chunks(chunks), patterns(patterns),
+        weightName(weightName) {}
   LogicalResult run();
 
 private:
   LogicalResult readInputs();
   LogicalResult readOutputs();
   LogicalResult assignCells();
+  /// Terms of outputs and objectives.
+  SmallVector<Value> wantedResults() const {
+    SmallVector<Value> values(objectives);
+    for (const Output &output : outputs)
+      llvm::append_range(values, output.terms);
+    return values;
+  }
   LogicalResult buildTask(OpBuilder &programBuilder, const Cell &cell);
   /// Ops outside the trunk that the cell's ops need, with the trunk ops, in program order.
   SmallVector<Operation *> opsOf(const Cell &cell, ArrayRef<Value> extra);
@@ -58,7 +66,10 @@ private:
   func::FuncOp model;
   int64_t ranks, chunks, samples = 0;
   ArrayRef<std::string> patterns;
+  StringRef weightName;
   SmallVector<Output> outputs;
+  /// What is differentiated: the loss's terms, weighted.
+  SmallVector<Value> objectives;
   llvm::SetVector<Operation *> trunk;
   SmallVector<Cell> cells;
   DenseMap<Operation *, const Cell *> cellOf;
@@ -96,7 +107,9 @@ LogicalResult Partitioner::readInputs() {
 
 LogicalResult Partitioner::readOutputs() {
   auto terminator = cast<func::ReturnOp>(model.getBody().front().getTerminator());
+  OpBuilder builder(terminator);
   bool haveLoss = false;
+  Value weight;
   for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
     std::string name = nameAttr(model.getResultAttr(i, nn::kNameAttr), "").str();
     bool loss = static_cast<bool>(model.getResultAttr(i, nn::kLossAttr));
@@ -108,8 +121,13 @@ LogicalResult Partitioner::readOutputs() {
       continue;
     }
     haveLoss |= loss;
-    Output &output = outputs.emplace_back(Output{name, loss, {}});
-    OpBuilder builder(terminator);
+    bool isWeight = !weightName.empty() && name == weightName;
+    if (isWeight) {
+      if (loss)
+        return model.emitError("--loss-weight '") << name << "' is the loss itself";
+      weight = value;
+    }
+    Output &output = outputs.emplace_back(Output{name, loss, isWeight, {}});
     for (Term term : linearTerms(value)) {
       Location loc = term.value.getLoc();
       if (term.coefficient != 1.0)
@@ -122,6 +140,20 @@ LogicalResult Partitioner::readOutputs() {
   if (!haveLoss)
     return model.emitError("the model has no output that is the loss (result attribute '")
            << nn::kLossAttr << "')";
+  if (!weightName.empty() && !weight)
+    return model.emitError("--loss-weight '")
+           << weightName << "' is no output of the graph that is one f32";
+  for (const Output &output : outputs)
+    for (Value term : output.terms) {
+      if (!output.loss)
+        continue;
+      if (weight) {
+        ArrayRef<int64_t> shape = cast<RankedTensorType>(term.getType()).getShape();
+        Value factor = nn::createReshape(builder, term.getLoc(), weight, shape);
+        term = arith::MulFOp::create(builder, term.getLoc(), term, factor);
+      }
+      objectives.push_back(term);
+    }
   return success();
 }
 
@@ -139,10 +171,9 @@ LogicalResult Partitioner::assignCells() {
   // terms and the other values depend on.
   llvm::SetVector<Operation *> needed;
   SmallVector<Operation *> worklist;
-  for (const Output &output : outputs)
-    for (Value term : output.terms)
-      if (Operation *op = term.getDefiningOp())
-        worklist.push_back(op);
+  for (Value result : wantedResults())
+    if (Operation *op = result.getDefiningOp())
+      worklist.push_back(op);
   while (!worklist.empty()) {
     Operation *op = worklist.pop_back_val();
     if (!needed.insert(op))
@@ -212,16 +243,15 @@ LogicalResult Partitioner::buildTask(OpBuilder &programBuilder, const Cell &cell
       for (Operation *user : result.getUsers())
         if (auto it = cellOf.find(user); it != cellOf.end() && it->second != &cell)
           results.insert(result);
-  for (const Output &output : outputs)
-    for (Value term : output.terms) {
-      Operation *op = term.getDefiningOp();
-      if (op && cellOf.lookup(op) == &cell)
-        results.insert(term);
-      if (last && (!op || !trunk.contains(op))) {
-        results.insert(term);
-        extra.push_back(term);
-      }
+  for (Value wanted : wantedResults()) {
+    Operation *op = wanted.getDefiningOp();
+    if (op && cellOf.lookup(op) == &cell)
+      results.insert(wanted);
+    if (last && (!op || !trunk.contains(op))) {
+      results.insert(wanted);
+      extra.push_back(wanted);
     }
+  }
 
   SmallVector<Operation *> ops = opsOf(cell, extra);
   DenseSet<Operation *> own(ops.begin(), ops.end());
@@ -309,7 +339,10 @@ LogicalResult Partitioner::run() {
       return failure();
   for (const Output &output : outputs)
     for (Value term : output.terms)
-      OutputOp::create(builder, model.getLoc(), output.name, program.lookup(term), output.loss);
+      OutputOp::create(builder, model.getLoc(), output.name, program.lookup(term), output.loss,
+                       output.weight);
+  for (Value objective : objectives)
+    ObjectiveOp::create(builder, model.getLoc(), program.lookup(objective));
   model.erase();
   return success();
 }
@@ -334,7 +367,7 @@ struct PipelinePartitionPass
       return signalPassFailure();
     }
     SmallVector<std::string> patterns(components.begin(), components.end());
-    if (failed(Partitioner(getOperation(), model, ranks, chunks, patterns).run()))
+    if (failed(Partitioner(getOperation(), model, ranks, chunks, patterns, lossWeight).run()))
       signalPassFailure();
   }
 };

@@ -34,8 +34,8 @@ def RT_InputOp : RT_ProgramItem<"input"> {
 
 def RT_ScalarOp : RT_ProgramItem<"scalar"> {
   let summary = "A scalar output of the graph";
-  let arguments = (ins StrAttr:$name, UnitAttr:$loss);
-  let assemblyFormat = "(`loss` $loss^)? $name attr-dict";
+  let arguments = (ins StrAttr:$name, UnitAttr:$loss, UnitAttr:$weight);
+  let assemblyFormat = "(`loss` $loss^)? (`weight` $weight^)? $name attr-dict";
 }
 
 def RT_ClassOp : RT_ProgramItem<"class"> {

@@ -34,6 +34,8 @@ struct CompileOptions {
   std::string schedule = "bigmac";
   /// ROLE=GLOB, see pipeline-partition.
   std::vector<std::string> components;
+  /// Name of the output that weights each microbatch's loss; empty: the plain mean.
+  std::string lossWeight;
   /// Bytes a rank may use; 0: no limit.
   int64_t memoryLimit = 0;
   /// As clang's -march.

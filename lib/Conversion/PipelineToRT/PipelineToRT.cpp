@@ -53,14 +53,16 @@ void Converter::writeDeclarations(OpBuilder &builder) {
   Location loc = scheduled.getLoc();
   for (auto input : scheduled.getBody()->getOps<InputOp>())
     rt::InputOp::create(builder, input.getLoc(), input.getName(), input.getType());
-  llvm::MapVector<StringAttr, bool> scalars;
+  llvm::MapVector<StringAttr, std::pair<bool, bool>> scalars;
   for (auto output : scheduled.getBody()->getOps<OutputOp>()) {
-    scalars[output.getNameAttr()] |= output.getLoss();
+    auto &[loss, weight] = scalars[output.getNameAttr()];
+    loss |= output.getLoss();
+    weight |= output.getWeight();
     SmallVector<StringAttr, 1> &names = records[output.getValue()];
     names.push_back(output.getNameAttr());
   }
-  for (auto [name, loss] : scalars)
-    rt::ScalarOp::create(builder, loc, name.getValue(), loss);
+  for (auto &[name, role] : scalars)
+    rt::ScalarOp::create(builder, loc, name.getValue(), role.first, role.second);
   for (auto [id, cls] : llvm::enumerate(layout.classes))
     rt::ClassOp::create(builder, loc, id, cls.trained, cls.bytes, cls.members, cls.params,
                         cls.grads, cls.first, cls.second);

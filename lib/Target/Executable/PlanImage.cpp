@@ -84,7 +84,9 @@ LogicalResult ImageWriter::writeDeclarations() {
             })
             .Case([&](rt::ScalarOp scalar) {
               scalars[scalar.getName()] =
-                  writer.addScalar(scalar.getName(), scalar.getLoss() ? BM_SCALAR_LOSS : 0);
+                  writer.addScalar(scalar.getName(), scalar.getLoss()     ? BM_SCALAR_LOSS
+                                                     : scalar.getWeight() ? BM_SCALAR_WEIGHT
+                                                                          : 0);
               return success();
             })
             .Case([&](rt::ClassOp cls) {
