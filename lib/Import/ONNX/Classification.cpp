@@ -100,14 +100,16 @@ bool Initializers::holdsMask(const Tensor &tensor, RankedTensorType type) {
   constexpr uint64_t kLookedAt = 16384;
   if (tensor.type != DataType::Float || bytesOf(type) > kMaxConstantBytes)
     return false;
-  FailureOr<ExternalData::Range> range = locate(locationOf(tensor.name), tensor, type);
-  if (failed(range))
+  // A tensor that cannot be read is an error where its values are needed.
+  ExternalData::Range range;
+  std::string error;
+  if (!locate(tensor, type, range, error))
     return false;
-  for (uint64_t i = 0; i + sizeof(float) <= range->size; i += sizeof(float)) {
-    if (i == kLookedAt && range->size > 2 * kLookedAt)
-      i = range->size - kLookedAt;
+  for (uint64_t i = 0; i + sizeof(float) <= range.size; i += sizeof(float)) {
+    if (i == kLookedAt && range.size > 2 * kLookedAt)
+      i = range.size - kLookedAt;
     float value;
-    std::memcpy(&value, range->bytes + i, sizeof(float));
+    std::memcpy(&value, range.bytes + i, sizeof(float));
     if (value < -1e30f)
       return true;
   }

@@ -39,26 +39,31 @@ LogicalResult Initializers::checkTensor(Location loc, const Tensor &tensor,
   return success();
 }
 
-FailureOr<ExternalData::Range> Initializers::locate(Location loc, const Tensor &tensor,
-                                                    RankedTensorType type) {
+bool Initializers::locate(const Tensor &tensor, RankedTensorType type, ExternalData::Range &range,
+                          std::string &error) {
   uint64_t expected = type.getNumElements() * uint64_t(byteWidth(tensor.type));
-  ExternalData::Range range;
   switch (tensor.storage) {
   case Tensor::Storage::Inline:
     range.bytes = tensor.bytes.data();
     range.size = expected;
-    return range;
+    return true;
   case Tensor::Storage::InModel:
     range.path = path;
     range.bytes = model.file->data() + tensor.offset;
     range.offset = tensor.offset;
     range.size = expected;
-    return range;
+    return true;
   case Tensor::Storage::External:
     break;
   }
+  return external.resolve(tensor, expected, range, error);
+}
+
+FailureOr<ExternalData::Range> Initializers::locate(Location loc, const Tensor &tensor,
+                                                    RankedTensorType type) {
+  ExternalData::Range range;
   std::string error;
-  if (!external.resolve(tensor, expected, range, error))
+  if (!locate(tensor, type, range, error))
     return emitError(loc) << "tensor '" << tensor.name << "': " << error;
   return range;
 }

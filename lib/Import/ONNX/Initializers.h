@@ -37,6 +37,9 @@ public:
 private:
   mlir::LogicalResult checkTensor(mlir::Location loc, const Tensor &tensor,
                                   mlir::RankedTensorType &type);
+  /// Where the values are. False with a reason in `error`.
+  bool locate(const Tensor &tensor, mlir::RankedTensorType type, ExternalData::Range &range,
+              std::string &error);
   mlir::FailureOr<ExternalData::Range> locate(mlir::Location loc, const Tensor &tensor,
                                               mlir::RankedTensorType type);
   mlir::LogicalResult readMetadata();
