@@ -23,6 +23,12 @@ def CPUAccumulateFirst : Pass<"cpu-accumulate-first"> {
   }];
 }
 
+def CPURaiseConcats : Pass<"cpu-raise-concats"> {
+  let summary = "Sums of tensors that are zero where the other is not become concatenations";
+  let description = [{ What the gradient of a split, as in rotary embeddings, comes down to. }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def CPUFoldContractions : Pass<"cpu-fold-contractions"> {
   let summary = "Absorb transposes, sums and biases into linalg.contract";
   let description = [{
@@ -42,6 +48,15 @@ def CPUFuseElementwise : Pass<"cpu-fuse-elementwise"> {
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
   ];
+}
+
+def CPUSplitConcats : Pass<"cpu-split-concats"> {
+  let summary = "Compute elementwise ops on pieces before joining them";
+  let description = [{
+    `f(concat(a, b))` becomes `concat(f(a), f(b))`, and a slice of f is f of slices: then neither
+    pieces nor their concatenation need buffers of their own.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def CPUFuseRows : Pass<"cpu-fuse-rows", "::mlir::func::FuncOp"> {

@@ -44,7 +44,9 @@ struct Shape {
 
   /// `cachedScores`: how many scores of a block should stay in cache.
   SmallVector<QueryBlocks> blocks(int64_t cachedScores) const {
-    constexpr int64_t leastRows = 32, mostBlocks = 32;
+    constexpr int64_t mostBlocks = 32;
+    // Fewer make products inefficient; causal blocks are cut smaller than caches ask for.
+    const int64_t leastRows = causal ? 64 : 32;
     int64_t rows = std::max(leastRows, cachedScores / std::max<int64_t>(keys, 1) / 16 * 16);
     // The more blocks, the fewer hidden keys are computed; eight leave out 7/16 of all.
     if (causal)

@@ -64,10 +64,14 @@ struct LowerEmbeddingBackward : OpConversionPattern<nn::EmbeddingBackwardOp> {
     for (int64_t dim : type.getShape().drop_front())
       width *= dim;
     int64_t count = op.getIds().getType().getNumElements();
-    // `x + embedding_backward` scatters into x.
+    // `x + embedding_backward` scatters into x, as soon as there is x.
     arith::AddFOp addition = soleAddition(op.getResult());
-    if (addition)
-      rewriter.setInsertionPoint(addition);
+    if (addition) {
+      Value other = addition.getLhs() == op.getResult() ? addition.getRhs() : addition.getLhs();
+      Operation *def = other.getDefiningOp();
+      if (def && def->getBlock() == op->getBlock() && op->isBeforeInBlock(def))
+        rewriter.setInsertionPoint(addition);
+    }
     Emitter e(rewriter, op.getLoc());
     Value init;
     if (addition) {

@@ -6,9 +6,11 @@
 #include "mlir/Dialect/Bufferization/Transforms/Bufferize.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
@@ -41,6 +43,32 @@ void unshareFills(ModuleOp module) {
   }
 }
 
+/// Moves what only depends on the task's arguments to where it is first needed: until then it would
+/// take up space.
+void sinkRecomputed(func::FuncOp task) {
+  auto isArgument = [](Value value) {
+    Operation *op = value.getDefiningOp();
+    return !op || isa<bufferization::ToTensorOp, tensor::EmptyOp>(op) ||
+           op->hasTrait<OpTrait::ConstantLike>();
+  };
+  Block &body = task.front();
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body))) {
+    bool isMovable = isa<linalg::LinalgOp, tensor::ExtractSliceOp, tensor::CollapseShapeOp,
+                         tensor::ExpandShapeOp>(op) &&
+                     llvm::all_of(op.getOperands(), isArgument);
+    if (!isMovable)
+      continue;
+    Operation *first = nullptr;
+    for (Operation *user : op.getUsers()) {
+      Operation *ancestor = body.findAncestorOpInBlock(*user);
+      if (!first || ancestor->isBeforeInBlock(first))
+        first = ancestor;
+    }
+    if (first)
+      op.moveBefore(first);
+  }
+}
+
 /// A reshaped value is written to the reshaped destination.
 struct WriteBeforeReshape : OpRewritePattern<bufferization::MaterializeInDestinationOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -70,8 +98,13 @@ struct CPUBufferize : bigmac::impl::CPUBufferizeBase<CPUBufferize> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     unshareFills(module);
+    for (auto task : module.getOps<func::FuncOp>())
+      if (!task.isExternal())
+        sinkRecomputed(task);
     RewritePatternSet writes(&getContext());
     writes.add<WriteBeforeReshape>(&getContext());
+    // Pieces are computed where they belong.
+    tensor::populateDecomposeTensorConcatPatterns(writes);
     if (failed(applyPatternsGreedily(module, std::move(writes),
                                      GreedyRewriteConfig().enableConstantCSE(false))))
       return signalPassFailure();

@@ -275,7 +275,12 @@ private:
     linalg::LinalgOp sum = matchSumFromZero(value);
     if (!sum || !isGoodInit(init))
       return failure();
-    // The addition's place: there both operands exist.
+    // Where both exist: the operands of the sum need not wait for the addition.
+    Operation *last = sum;
+    if (Operation *def = init.getDefiningOp(); def && def->getBlock() == last->getBlock() &&
+                                               last->isBeforeInBlock(def))
+      last = def;
+    rewriter.setInsertionPointAfter(last);
     Value seed = reshapeLike(rewriter, init, value, sum->getResult(0));
     IRMapping mapping;
     mapping.map(sum.getDpsInits()[0], seed);

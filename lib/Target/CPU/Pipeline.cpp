@@ -61,9 +61,13 @@ void bigmac::registerCPUDialects(DialectRegistry &registry) {
 static void buildTensorPasses(OpPassManager &passes) {
   passes.addPass(createCPUDestinations());
   passes.nest<func::FuncOp>().addPass(createCPUAccumulateFirst());
+  passes.nest<func::FuncOp>().addPass(createCPURaiseConcats());
   passes.addPass(createConvertNNToLinalg());
   OpPassManager &functions = passes.nest<func::FuncOp>();
   functions.addPass(createCPUFoldContractions());
+  functions.addPass(createCPUFuseElementwise());
+  // Pieces are elementwise ops too: they fuse again.
+  functions.addPass(createCPUSplitConcats());
   functions.addPass(createCPUFuseElementwise());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
