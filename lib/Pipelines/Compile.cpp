@@ -153,8 +153,22 @@ static LogicalResult checkWorkspaces(ModuleOp module, ArrayRef<TaskInfo> infos) 
   return success();
 }
 
+/// Whether files can be made where `output` shall be: known before the work, not after.
+static LogicalResult checkWritable(ModuleOp module, StringRef output) {
+  if (llvm::sys::fs::is_directory(output))
+    return module.emitError("cannot write '") << output << "': it is a folder";
+  auto probe = llvm::sys::fs::TempFile::create(output + ".%%%%%%.tmp");
+  if (!probe)
+    return module.emitError("cannot write '")
+           << output << "': " << llvm::toString(probe.takeError());
+  llvm::consumeError(probe->discard());
+  return success();
+}
+
 LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &options,
                                         StringRef output) {
+  if (failed(checkWritable(module, output)))
+    return failure();
   if (levelOf(module) < Level::Scheduled && failed(lowerTo(module, Level::Scheduled, options)))
     return failure();
   TemporaryFolder folder;

@@ -197,11 +197,14 @@ int bigmac::compileMain(int argc, char **argv, DialectRegistry &registry) {
   std::optional<CommandLine> options = parseCommandLine(argc, argv, status);
   if (!options)
     return status;
-  // The command as given but for file names, which must not change the executable.
+  // The command but for what does not change the program: the same model and options give the
+  // same bytes, whatever the folder.
+  static constexpr llvm::StringLiteral kOmitted[] = {"--cache-dir", "--no-cache", "--timing",
+                                                     "--report", "--print-parameters"};
   std::string commandLine;
   for (int i = 1; i < argc; ++i) {
     StringRef argument = argv[i];
-    if (argument.starts_with("--") && !argument.starts_with("--cache-dir"))
+    if (argument.starts_with("--") && !llvm::is_contained(kOmitted, argument.split('=').first))
       commandLine += (commandLine.empty() ? "" : " ") + argument.str();
   }
   MLIRContext context(registry);

@@ -41,7 +41,7 @@ def PipelineDifferentiate : Pass<"pipeline-differentiate", "::mlir::ModuleOp"> {
     the weight gradient.
 
     A trained parameter that the loss does not depend on becomes frozen, with a remark. Fails where
-    an op on such a path has no derivative rule.
+    an op on such a path has no derivative rule, and where nothing is trained.
   }];
   let options = [
     Option<"splitWeightGradient", "split-weight-gradient", "bool", "false",

@@ -318,6 +318,9 @@ LogicalResult Differentiator::run() {
   for (TaskOp task : llvm::reverse(tasks))
     if (failed(differentiateTask(task)))
       return failure();
+  if (reached.empty())
+    return program.emitError("nothing is trained: no trained parameter influences the loss; see "
+                             "--freeze, --train and --print-parameters");
   for (auto parameter : module.getOps<nn::ParameterOp>())
     if (parameter.getTrained() && !reached.contains(FlatSymbolRefAttr::get(parameter))) {
       parameter.emitRemark("parameter '")
