@@ -2,6 +2,8 @@
 
 #include "OpImporters.h"
 
+#include "llvm/ADT/APSInt.h"
+
 #include <cmath>
 #include <cstring>
 
@@ -126,11 +128,45 @@ LogicalResult bigmac::onnx::importRange(NodeContext &n) {
       n.constantOf(DenseElementsAttr::get(RankedTensorType::get({count}, element), values)));
 }
 
+/// The depth of OneHot, which may be a float.
+static FailureOr<int64_t> depthOf(NodeContext &n) {
+  DenseElementsAttr elements = n.constant(1);
+  if (!elements || !isa<FloatType>(elements.getElementType()) || elements.getNumElements() != 1)
+    return n.integer(1, "depth");
+  APFloat value = *elements.getValues<APFloat>().begin();
+  APSInt depth(64, /*isUnsigned=*/false);
+  bool exact;
+  if (value.convertToInteger(depth, APFloat::rmTowardZero, &exact) != APFloat::opOK)
+    return n.error() << "has a depth that is no integer";
+  return depth.getSExtValue();
+}
+
+LogicalResult bigmac::onnx::importEyeLike(NodeContext &n) {
+  ArrayRef<int64_t> shape = shapeOf(n.in(0));
+  if (shape.size() != 2 || shape[0] * shape[1] > kMaxConstantElements)
+    return n.error() << "expects a matrix, found " << n.in(0).getType();
+  Type element = typeOf(n.in(0)).getElementType();
+  if (n.attribute("dtype")) {
+    auto type = static_cast<DataType>(n.attrInt("dtype", 0));
+    element = elementTypeOf(n.b.getContext(), type);
+    if (!element)
+      return n.error() << "makes elements of " << nameOf(type) << ", which is not supported";
+  }
+  int64_t diagonal = n.attrInt("k", 0);
+  SmallVector<bool> ones;
+  for (int64_t i = 0; i < shape[0]; ++i)
+    for (int64_t j = 0; j < shape[1]; ++j)
+      ones.push_back(j - i == diagonal);
+  return n.setResult(n.cast(n.constantBools(shape, ones), element, true, false));
+}
+
 LogicalResult bigmac::onnx::importOneHot(NodeContext &n) {
   Value indices = n.in(0), values = n.in(2);
-  FailureOr<int64_t> depth = n.integer(1, "depth");
+  FailureOr<int64_t> depth = depthOf(n);
   if (failed(depth))
     return failure();
+  if (*depth < 0)
+    return n.error() << "has a depth of " << *depth;
   if (isFloat(indices) || isBool(indices))
     return n.error() << "expects integers as its indices, found " << indices.getType();
   if (typeOf(values).getShape() != ArrayRef<int64_t>{2})
@@ -145,10 +181,10 @@ LogicalResult bigmac::onnx::importOneHot(NodeContext &n) {
   if (!isSaneShape(shape) || *depth > kMaxConstantElements)
     return n.error() << "has a result of too many elements";
   Value wide = n.cast(indices, n.b.getI64Type(), n.isUnsignedInput(0), false);
-  Value depthOf = n.splatInt(typeOf(wide), *depth);
+  Value size = n.splatInt(typeOf(wide), *depth);
   // A negative index counts from the end.
   Value negative = n.compare(NodeContext::Compare::Less, wide, n.splat(wide, 0));
-  wide = n.select(negative, n.add(wide, depthOf), wide);
+  wide = n.select(negative, n.add(wide, size), wide);
   Value picked = n.broadcast(n.reshape(wide, unit), shape);
   Shape iotaShape(shape.size(), 1);
   iotaShape[*axis] = *depth;

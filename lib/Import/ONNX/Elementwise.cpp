@@ -190,3 +190,10 @@ LogicalResult bigmac::onnx::importCast(NodeContext &n, DataType to) {
   n.results[0].isUnsigned = isUnsigned(to);
   return n.setResult(n.cast(n.in(0), element, n.isUnsignedInput(0), isUnsigned(to)));
 }
+
+/// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
+Value bigmac::onnx::softplus(NodeContext &n, Value x) {
+  Value magnitude = math::AbsFOp::create(n.b, n.loc, x);
+  Value tail = math::Log1pOp::create(n.b, n.loc, math::ExpOp::create(n.b, n.loc, n.neg(magnitude)));
+  return n.add(arith::MaximumFOp::create(n.b, n.loc, x, n.splat(x, 0.0)), tail);
+}

@@ -2,6 +2,7 @@
 
 #include "OpImporters.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -188,6 +189,34 @@ LogicalResult bigmac::onnx::importInstanceNormalization(NodeContext &n) {
   if (typeOf(n.in(0)).getRank() < 2)
     return n.error() << "expects a tensor of rank 2 or more, found " << n.in(0).getType();
   return normalizeGroups(n, shapeOf(n.in(0))[1], false);
+}
+
+/// With the statistics of training, (x - mean) / sqrt(variance + epsilon) * scale + bias.
+LogicalResult bigmac::onnx::importBatchNormalization(NodeContext &n) {
+  Value input = n.in(0);
+  if (n.attrInt("training_mode", 0) != 0)
+    return n.error() << "computes statistics of the batch, which is not supported: export the "
+                        "module in evaluation mode";
+  ArrayRef<int64_t> shape = shapeOf(input);
+  if (!isFloat(input) || shape.size() < 2)
+    return n.error() << "expects a floating-point tensor of rank 2 or more, found "
+                     << input.getType();
+  Shape unit(shape.size() - 1, 1);
+  unit[0] = shape[1];
+  SmallVector<Value> vectors;
+  for (unsigned i = 1; i < 5; ++i) {
+    Value vector = n.cast(n.in(i), typeOf(input).getElementType(), false, false);
+    if (!isFloat(n.in(i)) || shapeOf(vector) != ArrayRef<int64_t>{shape[1]})
+      return n.error() << "expects vectors of " << shape[1] << " elements, found "
+                       << n.in(i).getType();
+    vectors.push_back(n.reshape(vector, unit));
+  }
+  Value variance = vectors[3];
+  Value deviation = math::SqrtOp::create(
+      n.b, n.loc, n.add(variance, n.splat(variance, n.attrFloat("epsilon", 1e-5f))));
+  auto spread = [&](Value vector) { return n.broadcast(vector, shape); };
+  Value normalized = n.div(n.sub(input, spread(vectors[2])), spread(deviation));
+  return n.setResult(n.add(n.mul(normalized, spread(vectors[0])), spread(vectors[1])));
 }
 
 LogicalResult bigmac::onnx::importSoftmax(NodeContext &n, bool logarithm) {

@@ -23,6 +23,7 @@ mlir::LogicalResult importConstant(NodeContext &n);
 mlir::LogicalResult importConstantOfShape(NodeContext &n);
 mlir::LogicalResult importRange(NodeContext &n);
 mlir::LogicalResult importOneHot(NodeContext &n);
+mlir::LogicalResult importEyeLike(NodeContext &n);
 
 // Einsum.cpp
 mlir::LogicalResult importEinsum(NodeContext &n);
@@ -40,9 +41,12 @@ mlir::LogicalResult importClip(NodeContext &n);
 mlir::LogicalResult importMod(NodeContext &n);
 mlir::LogicalResult importPow(NodeContext &n);
 mlir::LogicalResult importCast(NodeContext &n, DataType to);
+mlir::Value softplus(NodeContext &n, mlir::Value x);
 
 // OpsDToG.cpp
 mlir::LogicalResult importSpaceToDepth(NodeContext &n);
+/// slope * x for positive x, else outer * (exp(inner * x) - 1).
+mlir::Value expLinear(NodeContext &n, mlir::Value x, double inner, double outer, double slope);
 
 // Gather.cpp
 mlir::LogicalResult importGather(NodeContext &n);
@@ -84,12 +88,15 @@ mlir::LogicalResult importLayerNormalization(NodeContext &n);
 mlir::LogicalResult importRMSNormalization(NodeContext &n);
 mlir::LogicalResult importGroupNormalization(NodeContext &n);
 mlir::LogicalResult importInstanceNormalization(NodeContext &n);
+mlir::LogicalResult importBatchNormalization(NodeContext &n);
 mlir::LogicalResult importSoftmax(NodeContext &n, bool logarithm);
 
 // Reductions.cpp
 enum class Reduction { Sum, Mean, Max, Min, SumSquare, L1, L2, LogSum, LogSumExp };
 /// `axesSinceOpset`: from which opset on the axes are an input, not an attribute.
 mlir::LogicalResult importReduction(NodeContext &n, Reduction reduction, int64_t axesSinceOpset);
+mlir::LogicalResult importAveragePool(NodeContext &n);
+mlir::LogicalResult importGlobalAveragePool(NodeContext &n);
 mlir::LogicalResult importArgExtremum(NodeContext &n, bool maximum);
 
 } // namespace bigmac::onnx

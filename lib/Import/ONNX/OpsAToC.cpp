@@ -26,6 +26,8 @@ void bigmac::onnx::registerOpsAToC(OpTable &table) {
   table.add("ArgMax", 13, 1, 1, [](NodeContext &n) { return importArgExtremum(n, true); });
   table.add("ArgMin", 13, 1, 1, [](NodeContext &n) { return importArgExtremum(n, false); });
   table.add("Attention", 23, 3, 7, importAttention);
+  table.add("AveragePool", 7, 1, 1, importAveragePool);
+  table.add("BatchNormalization", 9, 5, 5, importBatchNormalization);
   table.add("BitwiseAnd", 18, 2, 2, [](NodeContext &n) {
     auto build = [&](Value a, Value b) -> Value { return arith::AndIOp::create(n.b, n.loc, a, b); };
     return importLogic(n, build, /*onBits=*/true);
@@ -56,6 +58,11 @@ void bigmac::onnx::registerOpsAToC(OpTable &table) {
   table.add("Ceil", 13, 1, 1, [](NodeContext &n) {
     return importFloatUnary(n,
                             [&](Value x) -> Value { return math::CeilOp::create(n.b, n.loc, x); });
+  });
+  // max(0, x) + min(0, alpha * (exp(x / alpha) - 1))
+  table.add("Celu", 12, 1, 1, [](NodeContext &n) {
+    double alpha = n.attrFloat("alpha", 1.0);
+    return importFloatUnary(n, [&](Value x) { return expLinear(n, x, 1.0 / alpha, alpha, 1.0); });
   });
   table.add("Clip", 13, 1, 3, importClip);
   table.add("Concat", 13, 1, kAnyNumber, importConcat);

@@ -63,16 +63,18 @@ static LogicalResult importDropout(NodeContext &n) {
                       "numbers must be inputs of the graph";
 }
 
+Value bigmac::onnx::expLinear(NodeContext &n, Value x, double inner, double outer, double slope) {
+  Value zero = n.splat(x, 0.0);
+  Value positive = n.compare(NodeContext::Compare::Greater, x, zero);
+  // exp of the non-positive part only: the other branch must not overflow into its gradient.
+  Value low = n.select(positive, zero, x);
+  Value curve = math::ExpM1Op::create(n.b, n.loc, n.mul(low, n.splat(x, inner)));
+  return n.select(positive, n.mul(x, n.splat(x, slope)), n.mul(curve, n.splat(x, outer)));
+}
+
 static LogicalResult importElu(NodeContext &n) {
   double alpha = n.attrFloat("alpha", 1.0);
-  return importFloatUnary(n, [&](Value x) -> Value {
-    Value zero = n.splat(x, 0.0);
-    Value positive = n.compare(NodeContext::Compare::Greater, x, zero);
-    // exp of the non-positive part only: the other branch must not overflow into its gradient.
-    Value low = n.select(positive, zero, x);
-    Value curve = math::ExpM1Op::create(n.b, n.loc, low);
-    return n.select(positive, x, n.mul(curve, n.splat(x, alpha)));
-  });
+  return importFloatUnary(n, [&](Value x) { return expLinear(n, x, 1.0, alpha, 1.0); });
 }
 
 static LogicalResult importGelu(NodeContext &n) {
@@ -122,6 +124,7 @@ void bigmac::onnx::registerOpsDToG(OpTable &table) {
                             [&](Value x) -> Value { return math::ExpOp::create(n.b, n.loc, x); });
   });
   table.add("Expand", 8, 2, 2, importExpand);
+  table.add("EyeLike", 9, 1, 1, importEyeLike);
   table.add("Flatten", 11, 1, 1, importFlatten);
   table.add("Floor", 6, 1, 1, [](NodeContext &n) {
     return importFloatUnary(n,
@@ -132,6 +135,7 @@ void bigmac::onnx::registerOpsDToG(OpTable &table) {
   table.add("GatherND", 12, 2, 2, importGatherND);
   table.add("Gelu", 20, 1, 1, importGelu);
   table.add("Gemm", 11, 2, 3, importGemm);
+  table.add("GlobalAveragePool", 1, 1, 1, importGlobalAveragePool);
   table.add("Greater", 9, 2, 2,
             [](NodeContext &n) { return importCompare(n, NodeContext::Compare::Greater); });
   table.add("GreaterOrEqual", 12, 2, 2,

@@ -87,6 +87,10 @@ void bigmac::onnx::registerOpsHToN(OpTable &table) {
   table.add("Max", 12, 1, kAnyNumber, [](NodeContext &n) { return importExtremum(n, true); });
   table.add("Mean", 8, 1, kAnyNumber, importMean);
   table.add("Min", 12, 1, kAnyNumber, [](NodeContext &n) { return importExtremum(n, false); });
+  table.add("Mish", 18, 1, 1, [](NodeContext &n) {
+    return importFloatUnary(
+        n, [&](Value x) { return n.mul(x, math::TanhOp::create(n.b, n.loc, softplus(n, x))); });
+  });
   table.add("Mod", 10, 2, 2, importMod);
   table.add("Mul", 13, 2, 2, [](NodeContext &n) {
     return importBinary(n, [&](Value a, Value b) { return n.mul(a, b); });

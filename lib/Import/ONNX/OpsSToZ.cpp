@@ -33,13 +33,6 @@ static LogicalResult importSign(NodeContext &n) {
   return n.setResult(n.select(positive, one, rest));
 }
 
-/// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
-static Value softplus(NodeContext &n, Value x) {
-  Value magnitude = math::AbsFOp::create(n.b, n.loc, x);
-  Value tail = math::Log1pOp::create(n.b, n.loc, math::ExpOp::create(n.b, n.loc, n.neg(magnitude)));
-  return n.add(arith::MaximumFOp::create(n.b, n.loc, x, n.splat(x, 0.0)), tail);
-}
-
 static Value swish(NodeContext &n, Value x) {
   double alpha = n.attrFloat("alpha", 1.0);
   if (alpha == 1.0)
@@ -84,6 +77,11 @@ static LogicalResult importWhere(NodeContext &n) {
 void bigmac::onnx::registerOpsSToZ(OpTable &table) {
   table.add("ScatterElements", 11, 3, 3, importScatterElements);
   table.add("ScatterND", 11, 3, 3, importScatterND);
+  table.add("Selu", 6, 1, 1, [](NodeContext &n) {
+    double alpha = n.attrFloat("alpha", 1.67326319217681884765625);
+    double gamma = n.attrFloat("gamma", 1.05070102214813232421875);
+    return importFloatUnary(n, [&](Value x) { return expLinear(n, x, 1.0, alpha * gamma, gamma); });
+  });
   table.add("SequenceAt", 11, 2, 2, importSequenceAt);
   table.add("Shape", 13, 1, 1, importShape);
   table.add("Sigmoid", 6, 1, 1, [](NodeContext &n) {
@@ -102,6 +100,12 @@ void bigmac::onnx::registerOpsSToZ(OpTable &table) {
   table.add("SoftmaxCrossEntropyLoss", 12, 2, 3, importSoftmaxCrossEntropyLoss);
   table.add("Softplus", 1, 1, 1, [](NodeContext &n) {
     return importFloatUnary(n, [&](Value x) { return softplus(n, x); });
+  });
+  table.add("Softsign", 1, 1, 1, [](NodeContext &n) {
+    return importFloatUnary(n, [&](Value x) {
+      Value magnitude = math::AbsFOp::create(n.b, n.loc, x);
+      return n.div(x, n.add(magnitude, n.splat(x, 1.0)));
+    });
   });
   table.add("SpaceToDepth", 13, 1, 1, importSpaceToDepth);
   table.add("Split", 13, 1, 2, importSplit);

@@ -129,6 +129,63 @@ LogicalResult bigmac::onnx::importReduction(NodeContext &n, Reduction reduction,
   return n.setResult(result);
 }
 
+static Value meanOver(NodeContext &n, Value value, ArrayRef<int64_t> dims) {
+  double count = 1;
+  for (int64_t dim : dims)
+    count *= static_cast<double>(shapeOf(value)[dim]);
+  Value sum = n.reduceSum(value, dims);
+  return n.div(sum, n.splat(sum, count));
+}
+
+LogicalResult bigmac::onnx::importGlobalAveragePool(NodeContext &n) {
+  Value input = n.in(0);
+  int64_t rank = typeOf(input).getRank();
+  if (!isFloat(input) || rank < 3)
+    return n.error() << "expects a floating-point tensor of rank 3 or more, found "
+                     << input.getType();
+  Shape shape(rank, 1);
+  llvm::copy(shapeOf(input).take_front(2), shape.begin());
+  SmallVector<int64_t> dims = llvm::to_vector(llvm::seq<int64_t>(2, rank));
+  return n.setResult(n.reshape(meanOver(n, input, dims), shape));
+}
+
+/// Windows next to each other: a mean over two dimensions of a view.
+LogicalResult bigmac::onnx::importAveragePool(NodeContext &n) {
+  Value input = n.in(0);
+  int64_t spatial = typeOf(input).getRank() - 2;
+  auto kernel = n.attrInts("kernel_shape");
+  if (!isFloat(input) || spatial < 1 || !kernel || static_cast<int64_t>(kernel->size()) != spatial)
+    return n.error() << "expects a floating-point tensor and a kernel for its dimensions but two, "
+                        "found "
+                     << input.getType();
+  SmallVector<int64_t> ones(spatial, 1);
+  auto isAll = [](ArrayRef<int64_t> values, int64_t value) {
+    return llvm::all_of(values, [&](int64_t other) { return other == value; });
+  };
+  bool adjacent = n.attrInts("strides").value_or(ones) == *kernel &&
+                  isAll(n.attrInts("pads").value_or(SmallVector<int64_t>()), 0) &&
+                  isAll(n.attrInts("dilations").value_or(ones), 1) &&
+                  n.attrInt("ceil_mode", 0) == 0 &&
+                  (n.attrString("auto_pad", "NOTSET") == "NOTSET" ||
+                   n.attrString("auto_pad", "NOTSET") == "VALID");
+  if (!adjacent)
+    return n.error() << "has windows that overlap, leave gaps or are padded, which is not "
+                        "supported";
+  Shape split(shapeOf(input).take_front(2)), shape = split;
+  SmallVector<int64_t> dims;
+  for (int64_t i = 0; i < spatial; ++i) {
+    int64_t size = (*kernel)[i];
+    if (size < 1 || size > shapeOf(input)[i + 2])
+      return n.error() << "has a kernel of " << size << " for " << input.getType();
+    int64_t count = shapeOf(input)[i + 2] / size;
+    input = n.sliceDim(input, i + 2, 0, count * size);
+    split.append({count, size});
+    shape.push_back(count);
+    dims.push_back(3 + 2 * i);
+  }
+  return n.setResult(n.reshape(meanOver(n, n.reshape(input, split), dims), shape));
+}
+
 LogicalResult bigmac::onnx::importArgExtremum(NodeContext &n, bool maximum) {
   Value input = n.in(0);
   int64_t rank = typeOf(input).getRank();

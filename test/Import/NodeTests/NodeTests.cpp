@@ -5,7 +5,8 @@
 // Runs the tests in the folders of DATA (Debian's libonnx-testdata): each has a model and sets of
 // inputs and outputs. A model is imported and run by the reference interpreter. What a compiler for
 // static shapes needs at compile time, such as the shape of a Reshape, is an input in these tests:
-// where the import fails, integer and boolean inputs, then all inputs, become initializers.
+// where the import fails, integer and boolean inputs, then all inputs, become initializers. A test
+// of an opset before 13 is of an op that did not change until 13, so it is run as one of 13.
 //
 // EXPECTED lists the tests that fail, by a glob and a reason a line. A failure that is not listed,
 // a listed test that passes, and a line that fits no failure are errors.
@@ -54,7 +55,7 @@ std::string field(unsigned number, StringRef bytes) {
   return out + bytes.str();
 }
 
-constexpr unsigned kModelGraph = 7, kGraphInitializer = 5, kTensorName = 8;
+constexpr unsigned kModelOpset = 8, kModelGraph = 7, kGraphInitializer = 5, kTensorName = 8;
 
 std::optional<std::string> readFile(const Twine &path) {
   auto buffer = llvm::MemoryBuffer::getFile(path);
@@ -62,6 +63,8 @@ std::optional<std::string> readFile(const Twine &path) {
     return std::nullopt;
   return (*buffer)->getBuffer().str();
 }
+
+constexpr char kOtherShape[] = "an input has another shape than the model's";
 
 class Runner {
 public:
@@ -99,7 +102,8 @@ std::optional<Tensor> Runner::readTensor(MLIRContext &context, StringRef bytes) 
   std::string valueInfo = field(1, "t");
   std::string graph = field(kGraphInitializer, named) + field(12, valueInfo);
   std::string opset = {0x10, 18};
-  std::string bytesOfModel = std::string({0x08, 8}) + field(8, opset) + field(kModelGraph, graph);
+  std::string bytesOfModel =
+      std::string({0x08, 8}) + field(kModelOpset, opset) + field(kModelGraph, graph);
   OwningOpRef<ModuleOp> module = import(context, bytesOfModel);
   if (!module)
     return std::nullopt;
@@ -126,9 +130,8 @@ static std::string compare(const Tensor &found, const Tensor &expected) {
     return text;
   }
   for (int64_t i = 0; i < found.size(); ++i) {
-    bool same = found.isFloat()
-                    ? isClose(found.at(i), expected.at(i), expected.elementType())
-                    : found.intAt(i) == expected.intAt(i);
+    bool same = found.isFloat() ? isClose(found.at(i), expected.at(i), expected.elementType())
+                                : found.intAt(i) == expected.intAt(i);
     if (same)
       continue;
     std::string text;
@@ -163,11 +166,11 @@ std::string Runner::check(ModuleOp module, const Twine &set, ArrayRef<std::strin
       return "an input cannot be read";
     auto type = cast<RankedTensorType>(function.getArgumentTypes()[next]);
     // An input whose name is not known is told apart by its type.
-    if (inputs.size() != names.size() && (type.getShape() != tensor->shape() ||
-                                          type.getElementType() != tensor->elementType()))
+    if (inputs.size() != names.size() &&
+        (type.getShape() != tensor->shape() || type.getElementType() != tensor->elementType()))
       continue;
     if (type.getShape() != tensor->shape())
-      return "an input has another shape than the model's";
+      return kOtherShape;
     arguments.push_back(*tensor);
     ++next;
   }
@@ -219,12 +222,20 @@ std::string Runner::runSet(const std::string &bytes, const Twine &set) {
     }
     diagnostics.clear();
     OwningOpRef<ModuleOp> module = import(context, bound);
+    if (!module && StringRef(diagnostics).starts_with("the model uses opset")) {
+      diagnostics.clear();
+      module = import(context, bound + field(kModelOpset, std::string({0x10, 13})));
+    }
     if (!module) {
       reason = "cannot be imported: " + diagnostics;
       continue;
     }
-    if (std::string why = check(*module, set, inputs); !why.empty())
-      return why;
+    if (std::string why = check(*module, set, inputs); !why.empty()) {
+      // Some models declare another shape than their data has.
+      if (why != kOtherShape || binding == AllBound)
+        return why;
+      continue;
+    }
     // Raised forms mean the same.
     PassManager passes(&context);
     nn::buildRaisePipeline(passes);
@@ -250,8 +261,10 @@ std::string Runner::run(const Twine &folder) {
   }
 }
 
-static bool readExpectations(StringRef path, std::vector<Expectation> &expectations) {
-  std::optional<std::string> text = readFile(path);
+/// `text` receives the file, to which the globs refer.
+static bool readExpectations(StringRef path, std::optional<std::string> &text,
+                             std::vector<Expectation> &expectations) {
+  text = readFile(path);
   if (!text) {
     llvm::errs() << "error: cannot read " << path << "\n";
     return false;
@@ -279,8 +292,9 @@ int main(int argc, char **argv) {
     llvm::errs() << "usage: bigmac-onnx-node-tests DATA EXPECTED [NAME...]\n";
     return 2;
   }
+  std::optional<std::string> text;
   std::vector<Expectation> expectations;
-  if (!readExpectations(argv[2], expectations))
+  if (!readExpectations(argv[2], text, expectations))
     return 2;
   std::set<std::string> wanted(argv + 3, argv + argc), names;
   std::error_code code;
