@@ -5,6 +5,7 @@
 #include "bigmac-rt/Hash.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -19,7 +20,14 @@ OwningOpRef<ModuleOp> bigmac::taskFunctions(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>())
     if (function.isPublic())
       builder.clone(*function);
-  return tasks;
+  // Passes may visit a value's uses in the order in which they were made, which text does not
+  // keep. Parsed from text, the same functions give the same code from whichever level they come.
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  OpPrintingFlags flags;
+  flags.enableDebugInfo(true, /*prettyForm=*/false);
+  tasks->print(os, flags);
+  return parseSourceString<ModuleOp>(text, module.getContext(), "tasks");
 }
 
 /// A name for everything that the object depends on.
