@@ -70,6 +70,8 @@ static void declare(CLI::App &app, CommandLine &options) {
                  "Folder of compiled task code (default: the user's cache folder)");
   app.add_flag("--no-cache", options.noCache, "Compile task code anew and keep none");
   app.add_flag("--timing", options.timing, "Print the seconds of each phase");
+  app.add_flag("--verify-roundtrip", options.verifyRoundTrip,
+               "Check that the IR of each level read is what was printed");
 }
 
 static bool endsWith(std::string_view text, std::string_view end) {
@@ -93,6 +95,9 @@ bool bigmac::isCompilerCommandLine(int argc, const char *const *argv) {
     const CLI::Option *option = app.get_option_no_throw(name);
     if (!option)
       return false;
+    // mlir-opt has it too, so it says nothing about which of the two is meant.
+    if (name == "--verify-roundtrip")
+      continue;
     chosen = true;
     if (option->get_expected_min() > 0 && argument.find('=') == std::string_view::npos)
       ++i;

@@ -18,7 +18,8 @@ struct CommandLine {
   int64_t ranks = 1, replicas = 1, chunks = 1, microbatches = 0, effort = 1, memoryLimit = 0,
           workspace = 0;
   std::vector<std::string> dims, components, freeze, train;
-  bool automatic = false, printParameters = false, timing = false, noCache = false;
+  bool automatic = false, printParameters = false, timing = false, noCache = false,
+       verifyRoundTrip = false;
 };
 
 /// Whether these arguments are for the compiler: each is an option of it or a file, and they name

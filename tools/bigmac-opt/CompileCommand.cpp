@@ -130,8 +130,29 @@ static LogicalResult printDiagnostic(Diagnostic &diagnostic) {
   return success();
 }
 
+/// With locations: they carry the model's names, which later levels use.
+static std::string printModule(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  OpPrintingFlags flags;
+  flags.enableDebugInfo(true, /*prettyForm=*/false);
+  module.print(os, flags);
+  os << "\n";
+  return text;
+}
+
+static LogicalResult checkRoundTrip(ModuleOp module) {
+  std::string text = printModule(module);
+  OwningOpRef<ModuleOp> read = parseSourceString<ModuleOp>(text, module.getContext());
+  if (!read)
+    return fail("the printed IR cannot be read");
+  if (printModule(*read) != text)
+    return fail("the IR read is not what was printed");
+  return success();
+}
+
 static LogicalResult writeIR(ModuleOp module, Level level, const CompileOptions &compile,
-                             StringRef output) {
+                             bool roundTrip, StringRef output) {
   std::string text;
   llvm::raw_string_ostream os(text);
   if (level == Level::LLVM) {
@@ -140,11 +161,9 @@ static LogicalResult writeIR(ModuleOp module, Level level, const CompileOptions 
   } else {
     if (failed(lowerTo(module, level, compile)))
       return failure();
-    // With locations: they carry the model's names, which later levels use.
-    OpPrintingFlags flags;
-    flags.enableDebugInfo(true, /*prettyForm=*/false);
-    module.print(os, flags);
-    os << "\n";
+    if (roundTrip && failed(checkRoundTrip(module)))
+      return failure();
+    os << printModule(module);
   }
   std::error_code code;
   llvm::ToolOutputFile file(output.empty() ? "-" : output, code, llvm::sys::fs::OF_Text);
@@ -160,7 +179,7 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   if (failed(checkSupported(options)))
     return failure();
   OwningOpRef<ModuleOp> module = readModule(context, options, sources);
-  if (!module)
+  if (!module || (options.verifyRoundTrip && failed(checkRoundTrip(*module))))
     return failure();
 
   CompileOptions compile;
@@ -189,7 +208,7 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
       return fail("--compile-to=exe needs -o FILE");
     return compileExecutable(*module, compile, options.output);
   }
-  return writeIR(*module, target, compile, options.output);
+  return writeIR(*module, target, compile, options.verifyRoundTrip, options.output);
 }
 
 int bigmac::compileMain(int argc, char **argv, DialectRegistry &registry) {
