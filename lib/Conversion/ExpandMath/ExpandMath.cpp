@@ -1,6 +1,7 @@
 //===- ExpandMath.cpp - The expand-float-math pass -------------------------===//
 //
-// Polynomials are minimax fits of relative error over the reduced range, rounded to f32. Steps
+// Polynomials and rational functions are minimax fits of relative error over the reduced range,
+// rounded to f32. Steps
 // that are exact only as written carry no fast-math flag but `contract`.
 //
 //===----------------------------------------------------------------------===//
@@ -127,33 +128,38 @@ Value expandLog(Scalars &s, Value x) {
   return s.select(isDefined, result, s.real(std::numeric_limits<double>::quiet_NaN()));
 }
 
-/// A polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel.
-Value expandTanh(Scalars &s, Value x) {
-  Value size = s.abs(x), square = s.mul(x, x);
-  Value tail =
-      s.polynomial(square, {-0.3333328068256378f, 0.1333143562078476f, -0.053739115595817566f,
-                            0.020637044683098793f, -0.005702611058950424f});
-  Value near = s.add(s.mul(s.mul(x, square), tail), x);
-  Value power = s.exp(s.add(size, size));
-  Value far = s.sub(s.real(1.0), s.div(s.real(2.0), s.add(power, s.real(1.0))));
-  return s.select(s.less(size, 0.625), near, s.withSignOf(far, x));
+/// x P(x^2) / Q(x^2) for an odd function that rounds to 1 from `bound` on.
+Value expandOddRational(Scalars &s, Value x, double bound, ArrayRef<float> numerator,
+                        ArrayRef<float> denominator) {
+  // The square of a large x would overflow.
+  Value bounded = s.select(s.less(x, -bound), s.real(-bound), x);
+  bounded = s.select(s.greater(bounded, bound), s.real(bound), bounded);
+  Value square = s.mul(bounded, bounded);
+  Value result =
+      s.div(s.mul(bounded, s.polynomial(square, numerator)), s.polynomial(square, denominator));
+  // Exactly 1 there, so that what is multiplied with 1 - f vanishes; and nowhere more than 1.
+  Value isSaturated = arith::OrIOp::create(
+      s.b, s.loc, s.compare(arith::CmpFPredicate::OGE, s.abs(x), s.real(bound)),
+      s.greater(s.abs(result), 1.0));
+  return s.select(isSaturated, s.withSignOf(s.real(1.0), x), result);
 }
 
-/// A polynomial near 0; 1 - exp(log(erfc(x))) elsewhere, the logarithm being smooth.
+Value expandTanh(Scalars &s, Value x) {
+  return expandOddRational(s, x, 9.01,
+                           {1.0f, 0.1367996335029602f, 0.003868388244882226f,
+                            2.800865149765741e-05f, 3.058775632780453e-08f,
+                            -1.2205356517136501e-11f},
+                           {1.0f, 0.4701329469680786f, 0.027246061712503433f,
+                            0.00039387369179166853f, 1.2874481853941688e-06f});
+}
+
 Value expandErf(Scalars &s, Value x) {
-  Value size = s.abs(x), square = s.mul(x, x);
-  Value small =
-      s.polynomial(square, {0.12837916612625122f, -0.37612631916999817f, 0.11283687502145767f,
-                            -0.026858940720558167f, 0.005199906416237354f, -0.0008130011847242713f,
-                            8.316771709360182e-05f});
-  Value near = s.add(s.mul(x, small), x);
-  Value clamped = s.select(s.greater(size, 4.0), s.real(4.0), size);
-  Value logarithm =
-      s.polynomial(clamped, {0.00017468328587710857f, -1.1295149326324463f, -0.6333469152450562f,
-                             -0.10828007757663727f, 0.025119418278336525f, -0.004171059001237154f,
-                             0.0004344617482274771f, -2.109496927005239e-05f});
-  Value far = s.withSignOf(s.sub(s.real(1.0), s.exp(logarithm)), x);
-  return s.select(s.less(size, 0.92), near, far);
+  return expandOddRational(s, x, 3.92,
+                           {1.128379225730896f, 0.1851700246334076f, 0.05427451804280281f,
+                            0.003843359649181366f, 0.00037792106741108f, 4.639997314370703e-06f,
+                            -1.2964891382694077e-08f},
+                           {1.0f, 0.4974360764026642f, 0.11391106247901917f, 0.015443643555045128f,
+                            0.0013040389167144895f, 6.268833385547623e-05f});
 }
 
 /// Multiples of pi/2 are taken off in f64, which keeps positions of any sequence exact; beyond

@@ -54,6 +54,8 @@ struct LowerReduceMax : OpConversionPattern<nn::ReduceMaxOp> {
   }
 };
 
+/// The maximum of a row, then the least index that has it: two loops that vectorise, unlike one
+/// that carries both.
 struct LowerArgMax : OpConversionPattern<nn::ArgMaxOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult matchAndRewrite(nn::ArgMaxOp op, OpAdaptor adaptor,
@@ -61,44 +63,39 @@ struct LowerArgMax : OpConversionPattern<nn::ArgMaxOp> {
     Emitter e(rewriter, op.getLoc());
     RankedTensorType type = op.getInput().getType();
     Type element = type.getElementType(), i64 = rewriter.getI64Type();
-    int64_t last = type.getRank() - 1;
-    bool isFloat = isa<FloatType>(element);
+    int64_t last = type.getRank() - 1, columns = type.getShape().back();
     SmallVector<int64_t> rows = allDims(last);
     ArrayRef<int64_t> rowShape = type.getShape().drop_back();
-    // Index 0 stands until something is greater, so the initial best never needs an index itself.
-    Value best;
-    if (isFloat) {
-      best = e.filled(rowShape, element, -std::numeric_limits<double>::infinity());
-    } else {
-      unsigned width = element.getIntOrFloatBitWidth();
-      APInt least = width == 1 ? APInt(1, 0) : APInt::getSignedMinValue(width);
-      best = e.filled(rowShape, arith::ConstantOp::create(rewriter, op.getLoc(),
-                                                          rewriter.getIntegerAttr(element, least)));
-    }
-    Value position = e.filled(rowShape, i64, 0);
-    auto results = e.generic(
-        type.getRank(), {{adaptor.getInput(), allDims(last + 1)}}, {{best, rows}, {position, rows}},
+    // Narrow indices make for as many lanes as the entries have.
+    Type index = columns <= std::numeric_limits<int32_t>::max() ? Type(rewriter.getI32Type()) : i64;
+    Access input = {adaptor.getInput(), allDims(last + 1)};
+    Value max = e.max(type.getShape(), rows, element, {input}, identity);
+    Value none =
+        e.filled(rowShape, arith::ConstantOp::create(rewriter, op.getLoc(),
+                                                     rewriter.getIntegerAttr(index, columns)));
+    Value first = e.generic(
+        type.getRank(), {input, {max, rows}}, {{none, rows}},
         [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
-          Value x = args[0], best = args[1];
           OpBuilder &b = e.builder;
-          Value better;
-          if (isFloat) {
-            // The first NaN counts as the greatest.
-            Value greater = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UGT, x, best);
-            Value settled = arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UNO, best, best);
-            Value open = arith::XOrIOp::create(b, e.loc, settled,
-                                               arith::ConstantIntOp::create(b, e.loc, 1, 1));
-            better = arith::AndIOp::create(b, e.loc, greater, open);
-          } else {
-            auto predicate =
-                element.isInteger(1) ? arith::CmpIPredicate::ugt : arith::CmpIPredicate::sgt;
-            better = arith::CmpIOp::create(b, e.loc, predicate, x, best);
-          }
+          Value isMax;
+          // The maximum is NaN where any entry is, and the first such entry is taken.
+          if (isa<FloatType>(element))
+            isMax = arith::OrIOp::create(
+                b, e.loc,
+                arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::OEQ, args[0], args[1]),
+                arith::CmpFOp::create(b, e.loc, arith::CmpFPredicate::UNO, args[0], args[0]));
+          else
+            isMax = arith::CmpIOp::create(b, e.loc, arith::CmpIPredicate::eq, args[0], args[1]);
           Value here =
-              arith::IndexCastOp::create(b, e.loc, i64, linalg::IndexOp::create(b, e.loc, last));
-          return {e.select(better, x, best), e.select(better, here, args[2])};
-        });
-    rewriter.replaceOp(op, results[1]);
+              arith::IndexCastOp::create(b, e.loc, index, linalg::IndexOp::create(b, e.loc, last));
+          Value candidate = e.select(isMax, here, e.constant(index, columns));
+          return {arith::MinSIOp::create(b, e.loc, args[2], candidate)};
+        })[0];
+    if (index != i64)
+      first = e.map(rowShape, i64, {{first, rows}}, [&](Emitter &e, ValueRange args) -> Value {
+        return arith::ExtSIOp::create(e.builder, e.loc, i64, args[0]);
+      });
+    rewriter.replaceOp(op, first);
     return success();
   }
 };

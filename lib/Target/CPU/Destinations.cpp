@@ -72,18 +72,18 @@ void linkUpdateToRead(BlockArgument buffer) {
     return;
   OpBuilder builder(write);
   read->moveBefore(&read->getBlock()->front());
-  Value updated =
-      bufferization::MaterializeInDestinationOp::create(builder, write.getLoc(), read.getType(),
-                                                        write.getSource(), read.getResult())
-          .getResult();
+  Value updated = bufferization::MaterializeInDestinationOp::create(
+                      builder, write.getLoc(), read.getType(), write.getSource(), read.getResult())
+                      .getResult();
   write.getSourceMutable().assign(updated);
 }
 
 /// Fails at the first op that a task may not have.
 LogicalResult checkOps(func::FuncOp task) {
   WalkResult result = task.walk([&](Operation *op) {
-    if (op == task || isa<func::ReturnOp, bufferization::ToTensorOp,
-                          bufferization::MaterializeInDestinationOp>(op))
+    if (op == task ||
+        isa<func::ReturnOp, bufferization::ToTensorOp, bufferization::MaterializeInDestinationOp>(
+            op))
       return WalkResult::advance();
     if (isa<CallOpInterface>(op)) {
       op->emitOpError("is in task '") << task.getName() << "', but a task calls no function";

@@ -273,12 +273,12 @@ private:
   static LogicalResult fold(linalg::GenericOp op, Value init, Value value,
                             PatternRewriter &rewriter) {
     linalg::LinalgOp sum = matchSumFromZero(value);
-    if (!sum || !isGoodInit(init))
+    if (!sum || sum->getBlock() != op->getBlock() || !isGoodInit(init))
       return failure();
     // Where both exist: the operands of the sum need not wait for the addition.
     Operation *last = sum;
-    if (Operation *def = init.getDefiningOp(); def && def->getBlock() == last->getBlock() &&
-                                               last->isBeforeInBlock(def))
+    if (Operation *def = init.getDefiningOp();
+        def && def->getBlock() == last->getBlock() && last->isBeforeInBlock(def))
       last = def;
     rewriter.setInsertionPointAfter(last);
     Value seed = reshapeLike(rewriter, init, value, sum->getResult(0));

@@ -116,9 +116,8 @@ public:
   void emit() {
     collectOutputs();
     builder.setInsertionPointAfter(group.ops.back());
-    SmallVector<Value> inits = llvm::map_to_vector(outputs, [&](OpResult result) {
-      return initialTensor(result);
-    });
+    SmallVector<Value> inits =
+        llvm::map_to_vector(outputs, [&](OpResult result) { return initialTensor(result); });
     SmallVector<Value> results = emitLoop(0, inits);
     for (auto [output, result] : llvm::zip_equal(outputs, results))
       output.replaceAllUsesWith(result);
@@ -142,9 +141,7 @@ private:
 
   linalg::GenericOp ownerOf(OpResult result) { return cast<linalg::GenericOp>(result.getOwner()); }
 
-  Value initOf(OpResult result) {
-    return ownerOf(result).getDpsInits()[result.getResultNumber()];
-  }
+  Value initOf(OpResult result) { return ownerOf(result).getDpsInits()[result.getResultNumber()]; }
 
   /// Whether each row of the result starts from scratch.
   static bool isFresh(Value init) {
@@ -214,11 +211,11 @@ private:
     }
     SmallVector<utils::IteratorType> iterators(
         ArrayRef<utils::IteratorType>(op.getIteratorTypesArray()).drop_front(rows));
-    auto row = linalg::GenericOp::create(
-        builder, op.getLoc(), ValueRange(inits).getTypes(), inputs, inits, maps, iterators,
-        [&](OpBuilder &nested, Location, ValueRange arguments) {
-          cloneBody(op, nested, arguments);
-        });
+    auto row = linalg::GenericOp::create(builder, op.getLoc(), ValueRange(inits).getTypes(), inputs,
+                                         inits, maps, iterators,
+                                         [&](OpBuilder &nested, Location, ValueRange arguments) {
+                                           cloneBody(op, nested, arguments);
+                                         });
     for (auto [result, value] : llvm::zip_equal(op->getResults(), row->getResults()))
       rowOf[result] = value;
   }
@@ -232,10 +229,10 @@ private:
         nested.clone(inner, mapping);
         continue;
       }
-      Value value = index.getDim() < rows
-                        ? counters[index.getDim()]
-                        : Value(linalg::IndexOp::create(nested, inner.getLoc(),
-                                                        index.getDim() - rows));
+      Value value =
+          index.getDim() < rows
+              ? counters[index.getDim()]
+              : Value(linalg::IndexOp::create(nested, inner.getLoc(), index.getDim() - rows));
       mapping.map(index.getResult(), value);
     }
   }

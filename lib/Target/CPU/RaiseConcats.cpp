@@ -53,8 +53,8 @@ struct SumOfParts : OpRewritePattern<arith::AddFOp> {
     int64_t dim = low->part.dim, begin = low->part.offset;
     if (begin + low->part.size != high->part.offset)
       return failure();
-    Value joined = tensor::ConcatOp::create(rewriter, op.getLoc(), dim,
-                                            ValueRange{low->value, high->value});
+    Value joined =
+        tensor::ConcatOp::create(rewriter, op.getLoc(), dim, ValueRange{low->value, high->value});
     int64_t size = low->part.size + high->part.size;
     if (size == type.getDimSize(dim)) {
       rewriter.replaceOp(op, joined);

@@ -142,8 +142,7 @@ private:
           return false;
         isRelated = true;
       }
-      if (op.isDpsInit(&operand) ||
-          !startsWithRows(op.getMatchingIndexingMap(&operand), rows))
+      if (op.isDpsInit(&operand) || !startsWithRows(op.getMatchingIndexingMap(&operand), rows))
         continue;
       isRelated |= llvm::any_of(group.ops, [&](linalg::GenericOp member) {
         return llvm::is_contained(member.getDpsInputs(), operand.get());
@@ -173,6 +172,14 @@ private:
       auto it = groupOf.find(candidate);
       return it != groupOf.end() && it->second == group;
     };
+    // Nothing before the group's first op can depend on it, unless it runs with something later.
+    Operation *first = groups[group].ops.front();
+    auto isBefore = [&](Operation *candidate) {
+      auto it = groupOf.find(candidate);
+      Operation *last =
+          it == groupOf.end() ? candidate : groups[it->second].ops.back().getOperation();
+      return last->isBeforeInBlock(first);
+    };
     // Direct producers in the group are fine; from all others no path may lead back to it.
     addOperands(op);
     SmallVector<Operation *> direct = std::move(pending);
@@ -186,6 +193,8 @@ private:
       Operation *next = pending.pop_back_val();
       if (inGroup(next))
         return true;
+      if (isBefore(next))
+        continue;
       // The ops of a group run together: what one needs, all need.
       auto it = groupOf.find(next);
       if (it == groupOf.end()) {

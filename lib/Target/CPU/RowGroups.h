@@ -30,9 +30,8 @@ struct RowGroup {
   llvm::SmallVector<int64_t> rows;
 
   RowKind kindOf(mlir::linalg::GenericOp op) const {
-    return op.getIteratorTypesArray()[0] == mlir::utils::IteratorType::parallel
-               ? RowKind::PerRow
-               : RowKind::OverRows;
+    return op.getIteratorTypesArray()[0] == mlir::utils::IteratorType::parallel ? RowKind::PerRow
+                                                                                : RowKind::OverRows;
   }
 };
 

@@ -69,13 +69,14 @@ struct SliceBeforeElementwise : OpRewritePattern<tensor::ExtractSliceOp> {
   LogicalResult matchAndRewrite(tensor::ExtractSliceOp op,
                                 PatternRewriter &rewriter) const override {
     auto producer = op.getSource().getDefiningOp<linalg::GenericOp>();
-    if (!producer || !isElementwise(producer) || op.getType().getRank() != op.getSourceType().getRank())
+    if (!producer || !isElementwise(producer) ||
+        op.getType().getRank() != op.getSourceType().getRank())
       return failure();
     std::optional<Part> part = matchPart(op.getStaticOffsets(), op.getStaticSizes(),
                                          op.getStaticStrides(), op.getSourceType().getShape());
     bool isCopy = llvm::hasSingleElement(*producer.getBlock());
-    if (!part || !(isCopy || llvm::all_of(op.getSource().getUsers(),
-                                          llvm::IsaPred<tensor::ExtractSliceOp>)))
+    if (!part ||
+        !(isCopy || llvm::all_of(op.getSource().getUsers(), llvm::IsaPred<tensor::ExtractSliceOp>)))
       return failure();
     rewriter.replaceOp(op, elementwisePart(rewriter, producer, *part));
     return success();
@@ -92,8 +93,7 @@ struct ElementwiseBeforeConcat : OpRewritePattern<linalg::GenericOp> {
       auto concat = input->get().getDefiningOp<tensor::ConcatOp>();
       if (!concat || !concat->hasOneUse())
         continue;
-      int64_t dim = cast<AffineDimExpr>(
-                        op.getMatchingIndexingMap(input).getResult(concat.getDim()))
+      int64_t dim = cast<AffineDimExpr>(op.getMatchingIndexingMap(input).getResult(concat.getDim()))
                         .getPosition();
       SmallVector<Value> parts;
       int64_t offset = 0;
@@ -126,9 +126,8 @@ struct SliceOfConcat : OpRewritePattern<tensor::ExtractSliceOp> {
       int64_t size = cast<RankedTensorType>(piece.getType()).getDimSize(part->dim);
       if (part->offset >= offset && part->offset + part->size <= offset + size) {
         Part within = {part->dim, part->offset - offset, part->size};
-        rewriter.replaceOp(op, within.size == size
-                                   ? piece
-                                   : slicePart(rewriter, op.getLoc(), piece, within));
+        rewriter.replaceOp(
+            op, within.size == size ? piece : slicePart(rewriter, op.getLoc(), piece, within));
         return success();
       }
       offset += size;

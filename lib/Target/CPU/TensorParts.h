@@ -16,8 +16,7 @@ struct Part {
 
 /// The part of `shape` that offsets, sizes and strides describe, if they take all of every other
 /// dimension.
-inline std::optional<Part> matchPart(llvm::ArrayRef<int64_t> offsets,
-                                     llvm::ArrayRef<int64_t> sizes,
+inline std::optional<Part> matchPart(llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes,
                                      llvm::ArrayRef<int64_t> strides,
                                      llvm::ArrayRef<int64_t> shape) {
   std::optional<Part> part;

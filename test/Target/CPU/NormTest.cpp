@@ -112,7 +112,7 @@ TEST_P(Norm, SoftmaxAndActivations) {
   ASSERT_TRUE(tasks.ok()) << tasks.error();
   // Large entries: without the maximum taken off, the exponentials would overflow.
   for (int64_t i = 0; i < x.size(); ++i)
-    x[i] = static_cast<float>(30 * x[i]);
+    x[i] = static_cast<float>(i % 2 ? 30 * x[i] : x[i]);
   if (columns > 2)
     x[1] = -infinity;
   Tensor soft(shape), log(shape), silu(shape), gelu(shape), tanh(shape), sigmoid(shape);
@@ -137,8 +137,9 @@ TEST_P(Norm, SoftmaxAndActivations) {
   EXPECT_LT(relativeError(results[0], soft), 1e-5);
   EXPECT_LT(relativeError(results[1], log), 1e-5);
   EXPECT_LT(relativeError(results[2], silu), 1e-5);
-  EXPECT_LT(relativeError(results[3], gelu), 1e-5);
-  EXPECT_LT(relativeError(results[4], tanh), 1e-5);
+  // 1 + erf(x) cancels for negative x: what counts is the error beside the input.
+  EXPECT_LT(relativeError(results[3], gelu, 1.0), 2e-6);
+  EXPECT_LT(relativeError(results[4], tanh, 1.0), 2e-6);
   EXPECT_LT(relativeError(results[5], sigmoid), 1e-5);
 }
 
