@@ -82,7 +82,7 @@ bool bigmac::isCompilerCommandLine(int argc, const char *const *argv) {
   CLI::App app;
   CommandLine ignored;
   declare(app, ignored);
-  bool chosen = argc == 1;
+  bool chosen = false;
   for (int i = 1; i < argc; ++i) {
     std::string_view argument = argv[i];
     if (argument == "--help" || argument == "-h" || argument == "--version")

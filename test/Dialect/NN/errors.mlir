@@ -1,0 +1,50 @@
+// Each verifier's error.
+// RUN: bigmac-opt %s --split-input-file --verify-diagnostics
+
+func.func @f(%a: tensor<2x3xf32>, %b: tensor<4x5xf32>) {
+  // expected-error @+1 {{contracts dimensions of 3 and 4, which must be equal}}
+  %0 = nn.matmul %a, %b : tensor<2x3xf32>, tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{expects a permutation of 2 dimensions, found 1}}
+  %0 = nn.transpose %a [0] : tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{cannot repeat 'tensor<2x3xf32>' to 'tensor<4x3xf32>'}}
+  %0 = nn.broadcast %a : tensor<2x3xf32> -> tensor<4x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<1x3x4x8xf32>, %k: tensor<1x2x4x8xf32>) {
+  // expected-error @+1 {{has 3 query heads for 2 key and 2 value heads}}
+  %0, %1 = nn.attention %q, %k, %k scale 1.0 : tensor<1x3x4x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{needs 32 bytes, its external value has 16}}
+nn.parameter trained @w : tensor<8xf32> = #nn.external<"w.bin", 0, 16>
+
+// -----
+
+// expected-error @+1 {{is trained, so its element type must be floating-point, found 'i64'}}
+nn.parameter trained @w : tensor<2xi64> = dense<1> : tensor<2xi64>
+
+// -----
+
+func.func @f() {
+  // expected-error @+1 {{names 'nowhere', which is no nn.parameter}}
+  %0 = nn.get_parameter @nowhere : tensor<2xf32>
+  return
+}
