@@ -3,6 +3,7 @@
 #include "Functions.h"
 #include "GraphChecks.h"
 #include "Initializers.h"
+#include "MaskedScatter.h"
 #include "OpTable.h"
 
 #include "bigmac/Import/ONNX.h"
@@ -66,6 +67,8 @@ LogicalResult Importer::prepare() {
   std::string error;
   if (!inlineFunctions(model, error))
     return emitError(module->getLoc()) << "cannot inline the model's functions: " << error;
+  rewriteMaskedScatter(graph);
+  dropDeadNodes(graph);
   if (failed(checkOps(module->getLoc(), graph)))
     return failure();
   llvm::StringSet<> used;

@@ -68,6 +68,9 @@ mlir::LogicalResult importMatMul(NodeContext &n);
 mlir::LogicalResult importSoftmaxCrossEntropyLoss(NodeContext &n);
 mlir::LogicalResult importNegativeLogLikelihoodLoss(NodeContext &n);
 
+// MaskedScatter.cpp
+mlir::LogicalResult importMaskedScatter(NodeContext &n);
+
 // Movement.cpp
 mlir::LogicalResult importReshape(NodeContext &n);
 mlir::LogicalResult importSqueeze(NodeContext &n);
@@ -80,8 +83,6 @@ mlir::LogicalResult importSequenceAt(NodeContext &n);
 mlir::LogicalResult importSlice(NodeContext &n);
 mlir::LogicalResult importPad(NodeContext &n);
 mlir::LogicalResult importTile(NodeContext &n);
-mlir::LogicalResult importTrilu(NodeContext &n);
-mlir::LogicalResult importCumSum(NodeContext &n);
 
 // Normalizations.cpp
 mlir::LogicalResult importLayerNormalization(NodeContext &n);
@@ -98,6 +99,12 @@ mlir::LogicalResult importReduction(NodeContext &n, Reduction reduction, int64_t
 mlir::LogicalResult importAveragePool(NodeContext &n);
 mlir::LogicalResult importGlobalAveragePool(NodeContext &n);
 mlir::LogicalResult importArgExtremum(NodeContext &n, bool maximum);
+
+// Triangles.cpp
+mlir::LogicalResult importTrilu(NodeContext &n);
+mlir::LogicalResult importCumSum(NodeContext &n);
+/// Sums of the entries up to each one along the last dimension; `reverse`: from each one on.
+mlir::Value runningSum(NodeContext &n, mlir::Value input, bool exclusive, bool reverse);
 
 } // namespace bigmac::onnx
 

@@ -1,5 +1,6 @@
 //===- OpsHToN.cpp - Importers of ONNX ops, H to N -------------------------===//
 
+#include "MaskedScatter.h"
 #include "OpImporters.h"
 #include "OpTable.h"
 
@@ -83,6 +84,7 @@ void bigmac::onnx::registerOpsHToN(OpTable &table) {
                             [&](Value x) -> Value { return math::LogOp::create(n.b, n.loc, x); });
   });
   table.add("LogSoftmax", 13, 1, 1, [](NodeContext &n) { return importSoftmax(n, true); });
+  table.add(kMaskedScatter, 11, 3, 3, importMaskedScatter);
   table.add("MatMul", 9, 2, 2, importMatMul);
   table.add("Max", 12, 1, kAnyNumber, [](NodeContext &n) { return importExtremum(n, true); });
   table.add("Mean", 8, 1, kAnyNumber, importMean);
