@@ -63,5 +63,6 @@ void bigmac::buildSchedulePipeline(OpPassManager &passes, const CompileOptions &
   pipeline::PipelineScheduleOptions schedule;
   schedule.schedule = options.schedule;
   schedule.microbatches = options.microbatches;
+  schedule.effort = options.effort;
   passes.addPass(pipeline::createPipelineSchedule(schedule));
 }

@@ -54,6 +54,7 @@ static LogicalResult checkSupported(const CommandLine &options) {
       failed(range("--chunks", options.chunks, 1, 65535)) ||
       failed(range("--data-parallel", options.replicas, 1, 65535)) ||
       failed(range("--microbatches", options.microbatches, 0, 1 << 30)) ||
+      failed(range("--effort", options.effort, 0, UINT32_MAX)) ||
       failed(range("--memory-limit", options.memoryLimit, 0, INT64_MAX)))
     return failure();
   return success();
@@ -188,6 +189,7 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   compile.replicas = options.replicas;
   compile.microbatches = options.microbatches;
   compile.schedule = options.schedule;
+  compile.effort = options.effort;
   compile.components = options.components;
   compile.lossWeight = options.lossWeight;
   compile.memoryLimit = options.memoryLimit;

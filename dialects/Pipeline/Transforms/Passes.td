@@ -63,7 +63,8 @@ def PipelineSchedule : Pass<"pipeline-schedule", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"schedule", "schedule", "std::string", "\"bigmac\"", "Name of the schedule">,
-    Option<"microbatches", "microbatches", "int64_t", "0", "Microbatches a step; 0 for ranks">
+    Option<"microbatches", "microbatches", "int64_t", "0", "Microbatches a step; 0 for ranks">,
+    Option<"effort", "effort", "int64_t", "1", "How far the search for a schedule goes">
   ];
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
 }

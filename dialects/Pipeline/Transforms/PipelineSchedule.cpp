@@ -33,6 +33,8 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     int64_t count = microbatches == 0 ? unscheduled.getRanks() : microbatches;
     if (count < 1 || count > INT32_MAX)
       return unscheduled.emitError("expected at least one microbatch, found ") << count;
+    if (effort < 0 || effort > UINT32_MAX)
+      return unscheduled.emitError("expected an effort of 0 or more, found ") << effort;
     auto kind = planning::parseScheduleKind(schedule.getValue());
     if (!kind)
       return unscheduled.emitError(kind.message());
@@ -46,6 +48,7 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     problem.chunks = unscheduled.getChunks();
     problem.microbatches = count;
     problem.costs = taskCosts(*program, getOperation());
+    problem.effort = effort;
     problem.dependencies = &dependencies;
     auto built = planning::buildSchedule(*kind, problem);
     if (!built)

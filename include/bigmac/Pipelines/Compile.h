@@ -32,6 +32,7 @@ struct CompileOptions {
   /// 0: as many as ranks.
   int64_t microbatches = 0;
   std::string schedule = "bigmac";
+  int64_t effort = 1;
   /// ROLE=GLOB, see pipeline-partition.
   std::vector<std::string> components;
   /// Name of the output that weights each microbatch's loss; empty: the plain mean.
