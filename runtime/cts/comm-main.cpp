@@ -14,6 +14,9 @@ int main(int argc, char **argv) {
     const char *value = std::getenv(name);
     return static_cast<uint32_t>(value ? std::atoi(value) : 0);
   };
+  // Started by a test program: its share of tests and its report are its own.
+  for (const char *name : {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX", "GTEST_OUTPUT", "GTEST_FILTER"})
+    unsetenv(name);
   auto device = makeCpuDevice(1);
   device->allocateArena(4 << 20);
   std::unique_ptr<Comm> comm;
