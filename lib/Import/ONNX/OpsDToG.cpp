@@ -34,8 +34,9 @@ static LogicalResult importDepthSpace(NodeContext &n, bool toSpace) {
     return n.error() << "cannot make blocks of " << block << " of " << input.getType();
   int64_t rows = shape[2] / block, columns = shape[3] / block;
   Value parts = n.reshape(input, {shape[0], shape[1], rows, block, columns, block});
-  return n.setResult(n.reshape(n.transpose(parts, {0, 3, 5, 1, 2, 4}),
-                               {shape[0], shape[1] * block * block, rows, columns}));
+  Value blocks = columnRowDepth ? n.transpose(parts, {0, 1, 3, 5, 2, 4})
+                                : n.transpose(parts, {0, 3, 5, 1, 2, 4});
+  return n.setResult(n.reshape(blocks, {shape[0], shape[1] * block * block, rows, columns}));
 }
 
 LogicalResult bigmac::onnx::importSpaceToDepth(NodeContext &n) {
