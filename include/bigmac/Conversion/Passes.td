@@ -25,12 +25,13 @@ def ConvertNNToLinalg : Pass<"convert-nn-to-linalg", "::mlir::ModuleOp"> {
 }
 
 def ExpandFloatMath : Pass<"expand-float-math"> {
-  let summary = "Write f32 exp, log, log1p, tanh, erf, sin and cos as arithmetic that vectorises";
+  let summary = "Write f32 exp, log, tanh, erf, sin and cos as arithmetic that vectorises";
   let description = [{
     Range reduction and a polynomial or rational function, branch-free, so that the loop vectoriser takes it at any
     width, without a vector math library. Within a few ulp of the exact value; infinities, NaN and
     subnormal results as the C library gives them; but the sine of more than 2^48, beyond any
-    position or frequency, is NaN. f64 is left to the C library, log1p apart.
+    position or frequency, is NaN. log1p and expm1 are written in terms
+    of log and exp. f64 is left to the C library otherwise.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }

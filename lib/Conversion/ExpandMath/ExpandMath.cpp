@@ -224,13 +224,30 @@ template <typename Op, Value (*expand)(Scalars &, Value)> struct Expand : OpRewr
   }
 };
 
-struct ExpandLog1p : OpRewritePattern<math::Log1pOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(math::Log1pOp op, PatternRewriter &rewriter) const override {
+/// exp(x) - 1, where exp(x) rounds to u, is (u - 1) x / log(u).
+Value expandExpm1(Scalars &s, Value x) {
+  Type type = x.getType();
+  Value one = s.real(1.0, type), infinity = s.real(std::numeric_limits<double>::infinity(), type);
+  auto equals = [&](Value a, Value b) { return s.compare(arith::CmpFPredicate::OEQ, a, b); };
+  Value u = math::ExpOp::create(s.b, s.loc, x);
+  Value difference = s.sub(u, one);
+  Value result = s.mul(difference, s.div(x, math::LogOp::create(s.b, s.loc, u)));
+  result = s.select(equals(u, one), x, result);
+  // Where u is 0 or infinite the difference is exact.
+  Value isExtreme =
+      arith::OrIOp::create(s.b, s.loc, equals(u, s.real(0.0, type)), equals(u, infinity));
+  return s.select(isExtreme, difference, result);
+}
+
+/// For both f32 and f64: the usual lowering is wrong for small arguments.
+template <typename Op, Value (*expand)(Scalars &, Value)>
+struct ExpandAnyWidth : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (!op.getType().isF32() && !op.getType().isF64())
       return failure();
     Scalars scalars(rewriter, op.getLoc());
-    rewriter.replaceOp(op, expandLog1p(scalars, op.getOperand()));
+    rewriter.replaceOp(op, expand(scalars, op.getOperand()));
     return success();
   }
 };
@@ -240,8 +257,9 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<math::ExpOp, expandExp>, Expand<math::LogOp, expandLog>,
                  Expand<math::TanhOp, expandTanh>, Expand<math::ErfOp, expandErf>,
-                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>, ExpandLog1p>(
-        &getContext());
+                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>,
+                 ExpandAnyWidth<math::Log1pOp, expandLog1p>,
+                 ExpandAnyWidth<math::ExpM1Op, expandExpm1>>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

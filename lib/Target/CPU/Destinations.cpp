@@ -124,6 +124,10 @@ LogicalResult convertTask(func::FuncOp task) {
                                                     /*restrict=*/true, /*writable=*/false);
     argument.replaceAllUsesExcept(tensor, tensor);
   }
+  auto updates = llvm::to_vector(task.front().getOps<bufferization::MaterializeInDestinationOp>());
+  llvm::erase_if(updates, [](bufferization::MaterializeInDestinationOp op) {
+    return op->getNumResults() != 0;
+  });
   auto terminator = cast<func::ReturnOp>(task.front().getTerminator());
   builder.setInsertionPoint(terminator);
   for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
@@ -136,6 +140,11 @@ LogicalResult convertTask(func::FuncOp task) {
     bufferization::MaterializeInDestinationOp::create(builder, loc, Type(), value, out,
                                                       /*restrict=*/true, /*writable=*/true);
   }
+  // Updates of buffers come last: a result may be what a buffer held before.
+  for (bufferization::MaterializeInDestinationOp update : updates)
+    for (Operation *op : {update.getSource().getDefiningOp(), update.getOperation()})
+      if (isa_and_nonnull<bufferization::MaterializeInDestinationOp>(op))
+        op->moveBefore(terminator);
   terminator->setOperands({});
   task.setType(builder.getFunctionType(task.front().getArgumentTypes(), {}));
   task.setArgAttrsAttr(nullptr);

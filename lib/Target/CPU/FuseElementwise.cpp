@@ -53,7 +53,6 @@ struct CPUFuseElementwise : bigmac::impl::CPUFuseElementwiseBase<CPUFuseElementw
     RewritePatternSet patterns(context);
     patterns.add<GeneralizeTranspose>(context);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
-    linalg::populateInlineConstantOperandsPatterns(patterns);
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     linalg::GenericOp::getCanonicalizationPatterns(patterns, context);
     tensor::ExpandShapeOp::getCanonicalizationPatterns(patterns, context);

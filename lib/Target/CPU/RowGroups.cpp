@@ -13,6 +13,9 @@ namespace {
 /// The most elements of a row: beyond, it does not stay in the nearest caches.
 constexpr int64_t kMostRowElements = 32 * 1024;
 
+/// How many groups back an op looks for one to join.
+constexpr int64_t kGroupWindow = 16;
+
 bool mentionsBelow(AffineMap map, unsigned rows) {
   return llvm::any_of(map.getResults(), [&](AffineExpr result) {
     return cast<AffineDimExpr>(result).getPosition() < rows;
@@ -53,6 +56,11 @@ bool isCandidate(Operation *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic || !generic.hasPureTensorSemantics() || generic.getNumLoops() == 0)
     return false;
+  // A tensor that the body reads by itself is not an operand whose row is known.
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(generic.getRegion(), captured);
+  if (llvm::any_of(captured, [](Value value) { return isa<RankedTensorType>(value.getType()); }))
+    return false;
   return llvm::all_of(generic.getIndexingMapsArray(),
                       [](AffineMap map) { return map.isProjectedPermutation(); }) &&
          llvm::none_of(generic.getStaticLoopRanges(), ShapedType::isDynamic);
@@ -85,8 +93,10 @@ private:
     if (most == 0)
       return;
     SmallVector<int64_t> sizes = op.getStaticLoopRanges();
-    // The group that was begun last holds what was computed last.
-    for (int64_t i = groups.size() - 1; i >= 0; --i) {
+    // The group that was begun last holds what was computed last. Groups far back are left alone:
+    // what joins them would wait long for its use.
+    for (int64_t i = groups.size() - 1;
+         i >= std::max<int64_t>(0, static_cast<int64_t>(groups.size()) - kGroupWindow); --i) {
       RowGroup &group = groups[i];
       std::optional<unsigned> rows = commonRows(group, op, sizes, most);
       if (!rows || !isRelated(group, op, *rows) || closesCycle(i, op))
@@ -172,13 +182,11 @@ private:
       auto it = groupOf.find(candidate);
       return it != groupOf.end() && it->second == group;
     };
-    // Nothing before the group's first op can depend on it, unless it runs with something later.
-    Operation *first = groups[group].ops.front();
+    Operation *border = borderBefore(group);
     auto isBefore = [&](Operation *candidate) {
       auto it = groupOf.find(candidate);
-      Operation *last =
-          it == groupOf.end() ? candidate : groups[it->second].ops.back().getOperation();
-      return last->isBeforeInBlock(first);
+      Operation *last = it == groupOf.end() ? candidate : lastOf(it->second);
+      return last->isBeforeInBlock(border);
     };
     // Direct producers in the group are fine; from all others no path may lead back to it.
     addOperands(op);
@@ -205,6 +213,24 @@ private:
         addOperands(member);
     }
     return false;
+  }
+
+  Operation *firstOf(int64_t group) { return groups[group].ops.front(); }
+  Operation *lastOf(int64_t group) { return groups[group].ops.back(); }
+
+  /// An op at or before the group's first such that no group has ops on both sides of it: nothing
+  /// before it depends on the group.
+  Operation *borderBefore(int64_t group) {
+    Operation *border = firstOf(group);
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int64_t i = 0, e = groups.size(); i < e; ++i)
+        if (firstOf(i)->isBeforeInBlock(border) && !lastOf(i)->isBeforeInBlock(border)) {
+          border = firstOf(i);
+          moved = true;
+        }
+    }
+    return border;
   }
 
   Operation *producerOf(Value value) {
