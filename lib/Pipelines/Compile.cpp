@@ -165,9 +165,20 @@ static LogicalResult checkWritable(ModuleOp module, StringRef output) {
   return success();
 }
 
+/// What is written must not replace a file that the model's weights are read from.
+static LogicalResult checkInputsKept(ModuleOp module, StringRef output) {
+  for (auto parameter : module.getOps<nn::ParameterOp>())
+    if (auto external = dyn_cast<nn::ExternalAttr>(parameter.getInit()))
+      for (const std::string &path : {output.str(), (output + ".safetensors").str()})
+        if (llvm::sys::fs::equivalent(path, external.getFile()))
+          return module.emitError("would write over '")
+                 << path << "', which holds the model's weights; give another -o";
+  return success();
+}
+
 LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &options,
                                         StringRef output) {
-  if (failed(checkWritable(module, output)))
+  if (failed(checkWritable(module, output)) || failed(checkInputsKept(module, output)))
     return failure();
   if (levelOf(module) < Level::Scheduled && failed(lowerTo(module, Level::Scheduled, options)))
     return failure();
@@ -190,8 +201,12 @@ LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &o
   }
 
   PhaseTimer timer(options, "weights and link");
+  // Beside their place until the program is linked: a failed compilation leaves the program and the
+  // weights of an earlier one as they were.
   std::string weightsPath = (output + ".safetensors").str();
-  FailureOr<WeightsFile> weights = writeWeights(module, weightsPath);
+  SmallString<256> pending;
+  llvm::sys::fs::createUniquePath(weightsPath + ".%%%%%%.tmp", pending, /*MakeAbsolute=*/false);
+  FailureOr<WeightsFile> weights = writeWeights(module, pending);
   if (failed(weights))
     return failure();
   PlanOptions plan;
@@ -203,8 +218,12 @@ LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &o
   FailureOr<std::vector<unsigned char>> image = writePlanImage(module, plan);
   if (failed(image) || failed(writePlanObject(module, *image, planObject)) ||
       failed(linkExecutable(module.getLoc(), {taskObject, planObject}, output))) {
-    llvm::sys::fs::remove(weightsPath);
+    llvm::sys::fs::remove(pending);
     return failure();
+  }
+  if (std::error_code code = llvm::sys::fs::rename(pending, weightsPath)) {
+    llvm::sys::fs::remove(pending);
+    return module.emitError("cannot write '") << weightsPath << "': " << code.message();
   }
   return success();
 }

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -30,11 +31,19 @@ OwningOpRef<ModuleOp> bigmac::taskFunctions(ModuleOp module) {
   return parseSourceString<ModuleOp>(text, module.getContext(), "tasks");
 }
 
-/// A name for everything that the object depends on.
+/// A name for everything that the object depends on; empty if this program cannot be told from
+/// another build of it.
 static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
   std::string text;
   llvm::raw_string_ostream os(text);
-  os << BIGMAC_VERSION << " " << __DATE__ << " " << __TIME__ << "\n";
+  // Another build of the compiler makes other code of the same functions.
+  static int anchor;
+  llvm::sys::fs::file_status status;
+  if (llvm::sys::fs::status(
+          llvm::sys::fs::getMainExecutable(nullptr, static_cast<void *>(&anchor)), status))
+    return "";
+  os << BIGMAC_VERSION << " " << status.getSize() << " "
+     << status.getLastModificationTime().time_since_epoch().count() << "\n";
   os << (options.cpu == "native" ? llvm::sys::getHostCPUName() : StringRef(options.cpu)) << "\n";
   OpPrintingFlags flags;
   flags.enableDebugInfo(false);
@@ -44,12 +53,23 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
          llvm::utohexstr(rt::hash64(text.data(), text.size(), 2), /*LowerCase=*/true, 16);
 }
 
-/// Workspace sizes, one "bytes name" a line.
-static bool readInfos(StringRef path, SmallVectorImpl<TaskInfo> &infos) {
+static std::optional<uint64_t> hashOfFile(StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return std::nullopt;
+  return rt::hash64((*buffer)->getBufferStart(), (*buffer)->getBufferSize());
+}
+
+/// The hash of the object, then workspace sizes, one "bytes name" a line.
+static bool readInfos(StringRef path, uint64_t &objectHash, SmallVectorImpl<TaskInfo> &infos) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (!buffer)
     return false;
-  for (StringRef rest = (*buffer)->getBuffer(); !rest.empty();) {
+  auto [first, lines] = (*buffer)->getBuffer().split('\n');
+  if (first.getAsInteger(10, objectHash))
+    return false;
+  for (StringRef rest = lines; !rest.empty();) {
     StringRef line;
     std::tie(line, rest) = rest.split('\n');
     auto [bytes, name] = line.split(' ');
@@ -65,6 +85,9 @@ static bool readInfos(StringRef path, SmallVectorImpl<TaskInfo> &infos) {
 /// Keeps a finished object. A cache that cannot be written is no error: the build goes on without.
 static void keep(StringRef objectPath, StringRef cached, StringRef cachedInfos,
                  ArrayRef<TaskInfo> infos) {
+  std::optional<uint64_t> hash = hashOfFile(objectPath);
+  if (!hash)
+    return;
   auto place = [](StringRef path, auto write) {
     auto temporary = llvm::sys::fs::TempFile::create(path + ".%%%%%%");
     if (!temporary)
@@ -78,6 +101,7 @@ static void keep(StringRef objectPath, StringRef cached, StringRef cachedInfos,
   // The list comes last: it says that the object is whole.
   place(cachedInfos, [&](llvm::sys::fs::TempFile &file) {
     llvm::raw_fd_ostream os(file.FD, /*shouldClose=*/false);
+    os << *hash << "\n";
     for (const TaskInfo &info : infos)
       os << info.workspaceBytes << " " << info.name << "\n";
     os.flush();
@@ -91,12 +115,16 @@ LogicalResult bigmac::compileTasks(ModuleOp module, const CompileOptions &option
                                    StringRef objectPath, SmallVectorImpl<TaskInfo> &infos) {
   OwningOpRef<ModuleOp> tasks = taskFunctions(module);
   SmallString<256> cached(options.cacheFolder), cachedInfos;
-  if (!options.cacheFolder.empty()) {
-    llvm::sys::path::append(cached, contentKey(*tasks, options) + ".o");
+  std::string key = options.cacheFolder.empty() ? "" : contentKey(*tasks, options);
+  if (!key.empty()) {
+    llvm::sys::path::append(cached, key + ".o");
     cachedInfos = cached;
     llvm::sys::path::replace_extension(cachedInfos, "tasks");
     llvm::sys::fs::create_directories(options.cacheFolder);
-    if (readInfos(cachedInfos, infos) && !llvm::sys::fs::copy_file(cached, objectPath))
+    // What was damaged in the cache is compiled anew.
+    uint64_t hash = 0;
+    if (readInfos(cachedInfos, hash, infos) && !llvm::sys::fs::copy_file(cached, objectPath) &&
+        hashOfFile(objectPath) == hash)
       return success();
     infos.clear();
   }
@@ -104,7 +132,7 @@ LogicalResult bigmac::compileTasks(ModuleOp module, const CompileOptions &option
   cpu.cpu = options.cpu;
   if (failed(compileForCPU(*tasks, cpu, objectPath, infos)))
     return failure();
-  if (!options.cacheFolder.empty())
+  if (!key.empty())
     keep(objectPath, cached, cachedInfos, infos);
   return success();
 }

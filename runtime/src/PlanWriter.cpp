@@ -74,7 +74,7 @@ void RankWriter::run(uint32_t task, const std::vector<uint64_t> &list, const Act
   auto [it, inserted] = argIndex.try_emplace(std::move(key), args.size());
   if (inserted)
     args.insert(args.end(), list.begin(), list.end());
-  // An index for now; finish() turns it into the offset of the table.
+  // An index until finish() turns it into the offset of the table.
   instr.u.args = {it->second, list.size()};
 }
 

@@ -55,6 +55,7 @@ static LogicalResult checkSupported(const CommandLine &options) {
       failed(range("--data-parallel", options.replicas, 1, 65535)) ||
       failed(range("--microbatches", options.microbatches, 0, 1 << 30)) ||
       failed(range("--effort", options.effort, 0, UINT32_MAX)) ||
+      failed(range("--workspace", options.workspace, 0, INT64_MAX)) ||
       failed(range("--memory-limit", options.memoryLimit, 0, INT64_MAX)))
     return failure();
   return success();
@@ -175,10 +176,38 @@ static LogicalResult writeIR(ModuleOp module, Level level, const CompileOptions 
   return success();
 }
 
+/// What changes the program, spelled in one way: equal compilations give equal bytes.
+static std::string canonicalOptions(const CommandLine &options) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << "--target=" << options.target << " --cpu=" << options.cpu << " --ranks=" << options.ranks
+     << " --chunks=" << options.chunks << " --data-parallel=" << options.replicas
+     << " --microbatches=" << options.microbatches << " --schedule=" << options.schedule
+     << " --effort=" << options.effort << " --precision=" << options.precision;
+  auto list = [&](StringRef name, const std::vector<std::string> &values) {
+    for (const std::string &value : values)
+      os << " " << name << "=" << value;
+  };
+  list("--dim", options.dims);
+  list("--component", options.components);
+  list("--freeze", options.freeze);
+  list("--train", options.train);
+  if (!options.loss.empty())
+    os << " --loss=" << options.loss;
+  if (!options.lossWeight.empty())
+    os << " --loss-weight=" << options.lossWeight;
+  if (options.memoryLimit)
+    os << " --memory-limit=" << options.memoryLimit;
+  return text;
+}
+
 static LogicalResult run(MLIRContext &context, const CommandLine &options,
-                         llvm::SourceMgr &sources, StringRef commandLine) {
+                         llvm::SourceMgr &sources) {
   if (failed(checkSupported(options)))
     return failure();
+  if (!options.output.empty() && options.output != "-" &&
+      llvm::sys::fs::equivalent(options.input, options.output))
+    return fail("-o would write over the input '" + options.input + "'; give another file");
   OwningOpRef<ModuleOp> module = readModule(context, options, sources);
   if (!module || (options.verifyRoundTrip && failed(checkRoundTrip(*module))))
     return failure();
@@ -196,7 +225,7 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;
   compile.modelName = llvm::sys::path::stem(options.input).str();
-  compile.commandLine = commandLine.str();
+  compile.commandLine = canonicalOptions(options);
   compile.report = options.report;
   compile.timing = options.timing;
 
@@ -218,16 +247,6 @@ int bigmac::compileMain(int argc, char **argv, DialectRegistry &registry) {
   std::optional<CommandLine> options = parseCommandLine(argc, argv, status);
   if (!options)
     return status;
-  // The command but for what does not change the program: the same model and options give the
-  // same bytes, whatever the folder.
-  static constexpr llvm::StringLiteral kOmitted[] = {"--cache-dir", "--no-cache", "--timing",
-                                                     "--report", "--print-parameters"};
-  std::string commandLine;
-  for (int i = 1; i < argc; ++i) {
-    StringRef argument = argv[i];
-    if (argument.starts_with("--") && !llvm::is_contained(kOmitted, argument.split('=').first))
-      commandLine += (commandLine.empty() ? "" : " ") + argument.str();
-  }
   MLIRContext context(registry);
   context.printOpOnDiagnostic(false);
   llvm::SourceMgr sources;
@@ -238,5 +257,5 @@ int bigmac::compileMain(int argc, char **argv, DialectRegistry &registry) {
     nodeHandler.emplace(&context, printDiagnostic);
   else
     sourceHandler.emplace(sources, &context, llvm::errs());
-  return succeeded(run(context, *options, sources, commandLine)) ? 0 : 1;
+  return succeeded(run(context, *options, sources)) ? 0 : 1;
 }

@@ -16,6 +16,12 @@ FailureOr<Program> Program::read(Block &body, int64_t ranks, int64_t chunks) {
   program.numRanks = ranks;
   program.numChunks = chunks;
   uint32_t nextChannel = 1;
+  int64_t tasks = std::distance(body.op_begin<TaskOp>(), body.op_end<TaskOp>());
+  // Division, as the product of a hostile program's numbers overflows.
+  if (ranks < 1 || chunks < 1 || chunks > tasks / ranks)
+    return body.getParentOp()->emitOpError("has ")
+           << ranks << " ranks x " << chunks << " chunks but only " << tasks
+           << " tasks, expected a forward task for each stage";
   for (auto task : body.getOps<TaskOp>()) {
     int64_t stage = task.getStage();
     if (stage < 0 || stage >= ranks * chunks || (task.getComponent() != Component::llm && stage))
@@ -34,6 +40,10 @@ FailureOr<Program> Program::read(Block &body, int64_t ranks, int64_t chunks) {
     for (Value result : task.getOutputs())
       program.channels[result] = nextChannel++;
   }
+  for (int64_t stage = 0, stages = ranks * chunks; stage < stages; ++stage)
+    if (!program.task(Component::llm, Phase::forward, stage))
+      return body.getParentOp()->emitOpError("has no forward task of stage ")
+             << stage << ", expected one for each of its " << stages << " stages";
   return program;
 }
 

@@ -120,6 +120,8 @@ LogicalResult Partitioner::readOutputs() {
       model.emitRemark("graph output '") << name << "' is not one f32 and is not computed";
       continue;
     }
+    if (llvm::any_of(outputs, [&](const Output &other) { return other.name == name; }))
+      return model.emitError("two graph outputs are named '") << name << "'";
     haveLoss |= loss;
     bool isWeight = !weightName.empty() && name == weightName;
     if (isWeight) {

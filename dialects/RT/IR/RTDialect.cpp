@@ -3,6 +3,8 @@
 #include "dialects/RT/IR/RT.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace bigmac;
@@ -27,5 +29,51 @@ LogicalResult ClassOp::verify() {
       getFirst().size() != trained || getSecond().size() != trained)
     return emitOpError("expects one offset a member: params, and for a trained class grads, first "
                        "and second");
+  return success();
+}
+
+/// Instructions name what the program declares, and there is one rank op for each rank.
+LogicalResult ProgramOp::verifyRegions() {
+  llvm::StringSet<> inputs, scalars, tasks;
+  auto declare = [](llvm::StringSet<> &names, Operation &op, StringRef name) -> LogicalResult {
+    if (names.insert(name).second)
+      return success();
+    return op.emitOpError("declares '") << name << "' a second time";
+  };
+  llvm::DenseSet<int64_t> ranks;
+  for (Operation &op : *getBody()) {
+    LogicalResult result =
+        llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+            .Case([&](InputOp input) { return declare(inputs, op, input.getName()); })
+            .Case([&](ScalarOp scalar) { return declare(scalars, op, scalar.getName()); })
+            .Case([&](TaskOp task) { return declare(tasks, op, task.getCallee()); })
+            .Case([&](RankOp rank) -> LogicalResult {
+              int64_t number = rank.getRank();
+              if (number < 0 || number >= static_cast<int64_t>(getRanks()) || !ranks.insert(number).second)
+                return rank.emitOpError("is of rank ")
+                       << number << ", expected each of the " << getRanks() << " ranks once";
+              return success();
+            })
+            .Default(success());
+    if (failed(result))
+      return failure();
+  }
+  auto known = [](const llvm::StringSet<> &names, Operation &op, StringRef name) -> LogicalResult {
+    if (names.contains(name))
+      return success();
+    return op.emitOpError("names '") << name << "', which the program does not declare";
+  };
+  for (auto rank : getBody()->getOps<RankOp>())
+    for (Operation &op : *rank.getBody()) {
+      LogicalResult result =
+          llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+              .Case([&](LoadOp load) { return known(inputs, op, load.getName()); })
+              .Case([&](RecordOp record) { return known(scalars, op, record.getName()); })
+              .Case([&](RunOp run) { return known(tasks, op, run.getCallee()); })
+              .Case([&](WaitOp wait) { return known(tasks, op, wait.getCallee()); })
+              .Default(success());
+      if (failed(result))
+        return failure();
+    }
   return success();
 }

@@ -24,6 +24,7 @@ def RT_ProgramOp : RT_Op<"program", [Symbol, IsolatedFromAbove, NoTerminator, Si
     $sym_name `ranks` $ranks `chunks` $chunks `replicas` $replicas `microbatches` $microbatches
     `samples` $samples attr-dict-with-keyword $bodyRegion
   }];
+  let hasRegionVerifier = 1;
 }
 
 def RT_InputOp : RT_ProgramItem<"input"> {

@@ -176,6 +176,9 @@ FailureOr<std::vector<unsigned char>> ImageWriter::run(const PlanOptions &option
   if (failed(writeDeclarations()))
     return failure();
   for (auto op : program.getBody()->getOps<rt::RankOp>()) {
+    if (op.getMemory().size() != BM_MEM_COUNT)
+      return op.emitError("has ") << op.getMemory().size() << " memory classes, expected "
+                                  << BM_MEM_COUNT;
     rt::RankWriter &rank = writer.rank(op.getRank());
     rank.setArena(op.getArena());
     rank.setScratch(op.getScratchOffset(), op.getScratchBytes());

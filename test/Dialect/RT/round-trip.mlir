@@ -1,0 +1,37 @@
+// Every op of the dialect prints what it parses.
+// RUN: bigmac-opt %s | bigmac-opt | FileCheck %s
+
+nn.parameter trained @w : tensor<4xf32> = dense<1.0> : tensor<4xf32>
+
+// CHECK: rt.program @train ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
+rt.program @train ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
+  // CHECK: rt.input "x" : tensor<2x4xf32>
+  rt.input "x" : tensor<2x4xf32>
+  // CHECK: rt.scalar loss "loss"
+  rt.scalar loss "loss"
+  // CHECK: rt.scalar weight "tokens"
+  rt.scalar weight "tokens"
+  // CHECK: rt.class 0 trained bytes 64 members [0] params [0] grads [64] first [128] second [192]
+  rt.class 0 trained bytes 64 members [0] params [0] grads [64] first [128] second [192]
+  // CHECK: rt.parameter @w class 0 position 0
+  rt.parameter @w class 0 position 0
+  // CHECK: rt.task @f llm forward stage 0 bytes [32, 4, 0]
+  rt.task @f llm forward stage 0 bytes [32, 4, 0]
+  // CHECK: rt.rank 0 arena 512 scratch 256, 256 memory [64, 64, 128, 4, 0, 0, 0, 0, 32] {
+  rt.rank 0 arena 512 scratch 256, 256 memory [64, 64, 128, 4, 0, 0, 0, 0, 32] {
+    // CHECK: rt.zero at 64 bytes 64
+    rt.zero at 64 bytes 64
+    // CHECK: rt.load "x" microbatch 0 at 256
+    rt.load "x" microbatch 0 at 256
+    // CHECK: rt.recv from 1 channel 2 microbatch 0 at 384 bytes 4 slot 0
+    rt.recv from 1 channel 2 microbatch 0 at 384 bytes 4 slot 0
+    // CHECK: rt.wait 0 for @f microbatch 0
+    rt.wait 0 for @f microbatch 0
+    // CHECK: rt.run @f microbatch 0 at [256, 320, 0]
+    rt.run @f microbatch 0 at [256, 320, 0]
+    // CHECK: rt.record "loss" microbatch 0 at 320
+    rt.record "loss" microbatch 0 at 320
+    // CHECK: rt.send to 1 channel 1 microbatch 0 at 320 bytes 4 slot 0
+    rt.send to 1 channel 1 microbatch 0 at 320 bytes 4 slot 0
+  }
+}
