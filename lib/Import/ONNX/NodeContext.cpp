@@ -56,8 +56,13 @@ NodeContext::NodeContext(OpBuilder &builder, Location loc, const Node &node,
     : b(builder), loc(loc), node(node), results(node.outputs.size()), inputs(std::move(inputs)) {}
 
 InFlightDiagnostic NodeContext::error() const {
-  return emitError(loc) << "node '" << node.name << "' (" << node.opType << ", opset " << node.opset
-                        << ") ";
+  InFlightDiagnostic diagnostic = emitError(loc) << "node '" << node.name << "' (" << node.opType
+                                                 << ", opset " << node.opset << ") ";
+  // One error says enough of a node.
+  if (hasError)
+    diagnostic.abandon();
+  hasError = true;
+  return diagnostic;
 }
 
 //===----------------------------------------------------------------------===//

@@ -63,7 +63,7 @@ public:
   /// By position; a null tensor is an output that the importer of the op did not compute.
   llvm::SmallVector<ImportedValue> results;
 
-  /// Starts an error that names the node.
+  /// Starts an error that names the node. Only the first one is reported.
   mlir::InFlightDiagnostic error() const;
 
   //===--- Operands -------------------------------------------------------===//
@@ -177,6 +177,7 @@ private:
 
   llvm::SmallVector<ImportedValue> inputs;
   mutable bool badAttribute = false;
+  mutable bool hasError = false;
 };
 
 } // namespace bigmac::onnx
