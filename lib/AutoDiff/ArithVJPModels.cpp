@@ -89,8 +89,7 @@ struct Extremum : Rule<Extremum<OpTy, chosen>, OpTy> {
         grads.push_back({});
         continue;
       }
-      Value taken =
-          arith::CmpFOp::create(b, loc, chosen, op->getOperand(i), op->getOperand(1 - i));
+      Value taken = arith::CmpFOp::create(b, loc, chosen, op->getOperand(i), op->getOperand(1 - i));
       Value own = arith::SelectOp::create(b, loc, taken, cotangents[0], none);
       grads.push_back(arith::SelectOp::create(b, loc, equal, shared, own));
     }
@@ -115,8 +114,8 @@ struct Select : Rule<Select, arith::SelectOp> {
 struct ExtF : Rule<ExtF, arith::ExtFOp> {
   LogicalResult buildVJP(Operation *op, OpBuilder &b, ValueRange cotangents, const BitVector &,
                          SmallVectorImpl<Value> &grads) const {
-    grads.push_back(arith::TruncFOp::create(b, op->getLoc(), op->getOperand(0).getType(),
-                                            cotangents[0]));
+    grads.push_back(
+        arith::TruncFOp::create(b, op->getLoc(), op->getOperand(0).getType(), cotangents[0]));
     return success();
   }
 };

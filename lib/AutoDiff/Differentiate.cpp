@@ -28,8 +28,8 @@ FailureOr<SmallVector<Value>> bigmac::differentiate(OpBuilder &builder, Block &b
                                                     ArrayRef<Seed> seeds, ArrayRef<Value> wanted) {
   DenseSet<Value> active = dependents(block, wanted);
   SmallVector<Operation *> forward;
-  Operation *end = builder.getInsertionPoint() == block.end() ? nullptr
-                                                              : &*builder.getInsertionPoint();
+  Operation *end =
+      builder.getInsertionPoint() == block.end() ? nullptr : &*builder.getInsertionPoint();
   for (Operation &op : block) {
     if (&op == end)
       break;

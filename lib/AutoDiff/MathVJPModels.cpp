@@ -67,9 +67,7 @@ Value log1pSlope(const Slope &s) {
 Value expm1Slope(const Slope &s) { return math::ExpOp::create(s.b, s.loc, s.x); }
 Value sqrtSlope(const Slope &s) { return s.div(s.constant(0.5), s.y); }
 /// d x^(-1/2) = -1/2 x^(-3/2) = -1/2 y^3
-Value rsqrtSlope(const Slope &s) {
-  return s.mul(s.constant(-0.5), s.mul(s.y, s.mul(s.y, s.y)));
-}
+Value rsqrtSlope(const Slope &s) { return s.mul(s.constant(-0.5), s.mul(s.y, s.mul(s.y, s.y))); }
 Value sinSlope(const Slope &s) { return math::CosOp::create(s.b, s.loc, s.x); }
 Value cosSlope(const Slope &s) {
   return arith::NegFOp::create(s.b, s.loc, math::SinOp::create(s.b, s.loc, s.x));
@@ -105,8 +103,7 @@ struct PowF : VJPOpInterface::ExternalModel<PowF, math::PowFOp> {
     Value exponent = op->getOperand(1);
     grads.assign(2, Value());
     if (wanted[0]) {
-      Value power =
-          math::PowFOp::create(b, s.loc, s.x, s.sub(exponent, s.constant(1.0)));
+      Value power = math::PowFOp::create(b, s.loc, s.x, s.sub(exponent, s.constant(1.0)));
       Value slope = s.mul(exponent, power);
       // x^0 is flat, also at 0, where x^-1 is infinite. A constant exponent mostly is not 0.
       if (!isNonZeroConstant(exponent)) {

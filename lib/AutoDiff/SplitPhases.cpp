@@ -3,6 +3,7 @@
 #include "bigmac/AutoDiff/SplitPhases.h"
 
 #include "MinCut.h"
+#include "bigmac/Support/ByteSize.h"
 #include "dialects/NN/IR/NN.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -30,11 +31,6 @@ bool isCheap(Operation *op) {
     return !isa<arith::DivFOp, arith::RemFOp>(op);
   return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ExtractSliceOp,
              nn::BroadcastOp, math::AbsFOp>(op);
-}
-
-uint64_t bytesOf(Value value) {
-  auto type = cast<ShapedType>(value.getType());
-  return type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
 }
 
 class Splitter {
@@ -119,7 +115,7 @@ void Splitter::resolve(unsigned phase) {
   auto vertexOf = [&](Value value) {
     auto [it, inserted] = vertices.try_emplace(value, 0);
     if (inserted) {
-      it->second = cut.addVertex(bytesOf(value));
+      it->second = cut.addVertex(byteSize(value.getType()));
       worklist.push_back(value);
     }
     return vertices.lookup(value);

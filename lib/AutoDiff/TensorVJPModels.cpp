@@ -21,9 +21,8 @@ struct Collapse : VJPOpInterface::ExternalModel<Collapse, tensor::CollapseShapeO
   LogicalResult buildVJP(Operation *op, OpBuilder &b, ValueRange cotangents, const BitVector &,
                          SmallVectorImpl<Value> &grads) const {
     auto collapse = cast<tensor::CollapseShapeOp>(op);
-    grads.push_back(tensor::ExpandShapeOp::create(b, op->getLoc(), collapse.getSrcType(),
-                                                  cotangents[0],
-                                                  collapse.getReassociationIndices()));
+    grads.push_back(tensor::ExpandShapeOp::create(
+        b, op->getLoc(), collapse.getSrcType(), cotangents[0], collapse.getReassociationIndices()));
     return success();
   }
 };
@@ -33,8 +32,8 @@ struct Expand : VJPOpInterface::ExternalModel<Expand, tensor::ExpandShapeOp> {
                          SmallVectorImpl<Value> &grads) const {
     auto expand = cast<tensor::ExpandShapeOp>(op);
     grads.assign(op->getNumOperands(), Value());
-    grads[0] = tensor::CollapseShapeOp::create(b, op->getLoc(), expand.getSrcType(),
-                                               cotangents[0], expand.getReassociationIndices());
+    grads[0] = tensor::CollapseShapeOp::create(b, op->getLoc(), expand.getSrcType(), cotangents[0],
+                                               expand.getReassociationIndices());
     return success();
   }
 };
@@ -45,9 +44,9 @@ struct ExtractSlice : VJPOpInterface::ExternalModel<ExtractSlice, tensor::Extrac
     auto slice = cast<tensor::ExtractSliceOp>(op);
     Value none = zero(b, op->getLoc(), slice.getSourceType());
     grads.assign(op->getNumOperands(), Value());
-    grads[0] = tensor::InsertSliceOp::create(b, op->getLoc(), cotangents[0], none,
-                                             slice.getMixedOffsets(), slice.getMixedSizes(),
-                                             slice.getMixedStrides());
+    grads[0] =
+        tensor::InsertSliceOp::create(b, op->getLoc(), cotangents[0], none, slice.getMixedOffsets(),
+                                      slice.getMixedSizes(), slice.getMixedStrides());
     return success();
   }
 };
@@ -58,9 +57,9 @@ struct InsertSlice : VJPOpInterface::ExternalModel<InsertSlice, tensor::InsertSl
     auto insert = cast<tensor::InsertSliceOp>(op);
     grads.assign(op->getNumOperands(), Value());
     if (wanted[0])
-      grads[0] = tensor::ExtractSliceOp::create(
-          b, op->getLoc(), insert.getSourceType(), cotangents[0], insert.getMixedOffsets(),
-          insert.getMixedSizes(), insert.getMixedStrides());
+      grads[0] = tensor::ExtractSliceOp::create(b, op->getLoc(), insert.getSourceType(),
+                                                cotangents[0], insert.getMixedOffsets(),
+                                                insert.getMixedSizes(), insert.getMixedStrides());
     if (wanted[1]) {
       Value none = zero(b, op->getLoc(), insert.getSourceType());
       grads[1] = tensor::InsertSliceOp::create(b, op->getLoc(), none, cotangents[0],
@@ -85,8 +84,8 @@ struct Concat : VJPOpInterface::ExternalModel<Concat, tensor::ConcatOp> {
         offsets[concat.getDim()] = b.getIndexAttr(offset);
         for (int64_t size : type.getShape())
           sizes.push_back(b.getIndexAttr(size));
-        grad = tensor::ExtractSliceOp::create(b, op->getLoc(), type, cotangents[0], offsets,
-                                              sizes, strides);
+        grad = tensor::ExtractSliceOp::create(b, op->getLoc(), type, cotangents[0], offsets, sizes,
+                                              strides);
       }
       grads.push_back(grad);
       offset += type.getDimSize(concat.getDim());

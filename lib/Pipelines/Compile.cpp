@@ -82,13 +82,12 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
       return failure();
     report = std::move(*schedule);
   }
-  if (failed(runPasses(module, "memory plan and instructions", options,
-                       [&](OpPassManager &passes) {
-                         ConvertPipelineToRTOptions convert;
-                         convert.replicas = options.replicas;
-                         convert.memoryLimit = options.memoryLimit;
-                         passes.addPass(createConvertPipelineToRT(convert));
-                       })))
+  if (failed(runPasses(module, "memory plan and instructions", options, [&](OpPassManager &passes) {
+        ConvertPipelineToRTOptions convert;
+        convert.replicas = options.replicas;
+        convert.memoryLimit = options.memoryLimit;
+        passes.addPass(createConvertPipelineToRT(convert));
+      })))
     return failure();
   if (options.report.empty())
     return success();
@@ -105,14 +104,14 @@ LogicalResult bigmac::lowerTo(ModuleOp module, Level target, const CompileOption
       failed(runPasses(module, "training level", options, buildTrainingPipeline)))
     return failure();
   if (level < Level::Pipeline && target >= Level::Pipeline &&
-      failed(runPasses(module, "partition and derivatives", options, [&](OpPassManager &passes) {
-        buildPartitionPipeline(passes, options);
-      })))
+      failed(runPasses(
+          module, "partition and derivatives", options,
+          [&](OpPassManager &passes) { buildPartitionPipeline(passes, options); })))
     return failure();
   if (level < Level::Scheduled && target >= Level::Scheduled &&
-      failed(runPasses(module, "schedule", options, [&](OpPassManager &passes) {
-        buildSchedulePipeline(passes, options);
-      })))
+      failed(runPasses(
+          module, "schedule", options,
+          [&](OpPassManager &passes) { buildSchedulePipeline(passes, options); })))
     return failure();
   if (level < Level::RT && target >= Level::RT) {
     SmallVector<TaskInfo> infos;

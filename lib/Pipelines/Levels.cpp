@@ -10,11 +10,13 @@
 using namespace mlir;
 using namespace bigmac;
 
-static constexpr std::pair<llvm::StringLiteral, Level> kLevels[] = {
-    {"import", Level::Import},       {"training", Level::Training},
-    {"pipeline", Level::Pipeline},   {"scheduled", Level::Scheduled},
-    {"rt", Level::RT},               {"llvm", Level::LLVM},
-    {"exe", Level::Executable}};
+static constexpr std::pair<llvm::StringLiteral, Level> kLevels[] = {{"import", Level::Import},
+                                                                    {"training", Level::Training},
+                                                                    {"pipeline", Level::Pipeline},
+                                                                    {"scheduled", Level::Scheduled},
+                                                                    {"rt", Level::RT},
+                                                                    {"llvm", Level::LLVM},
+                                                                    {"exe", Level::Executable}};
 
 std::optional<Level> bigmac::parseLevel(StringRef name) {
   for (auto [text, level] : kLevels)

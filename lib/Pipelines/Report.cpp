@@ -19,17 +19,7 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module) {
       Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
   if (failed(program))
     return failure();
-  planning::Schedule schedule;
-  schedule.ranks = scheduled.getRanks();
-  schedule.chunks = scheduled.getChunks();
-  schedule.microbatches = scheduled.getMicrobatches();
-  schedule.window = scheduled.getWindow();
-  schedule.warmupExtra = scheduled.getWarmupExtra();
-  schedule.splitBackward =
-      llvm::is_contained(program->workload(schedule.microbatches).stageWeightGradient, true);
-  schedule.orders.resize(schedule.ranks);
-  for (auto order : scheduled.getBody()->getOps<OrderOp>())
-    schedule.orders[order.getRank()] = unpackActions(order.getActions(), schedule.ranks);
+  planning::Schedule schedule = scheduleOf(scheduled, *program);
   planning::Costs costs = taskCosts(*program, module);
   ProgramDependencies dependencies(*program);
   auto timing = planning::execute(schedule, dependencies, costs);
@@ -60,8 +50,9 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module) {
 llvm::json::Array bigmac::memoryReport(ModuleOp module) {
   // The order of the plan image's bm_memory.
   static constexpr llvm::StringLiteral kClasses[] = {
-      "parameters", "gradients", "optimizer", "llm_activations", "encoder_activations",
-      "generator_activations", "transfers", "workspace", "inputs"};
+      "parameters",      "gradients",           "optimizer",
+      "llm_activations", "encoder_activations", "generator_activations",
+      "transfers",       "workspace",           "inputs"};
   llvm::json::Array ranks;
   for (auto program : module.getOps<rt::ProgramOp>())
     for (auto rank : program.getBody()->getOps<rt::RankOp>()) {
@@ -94,7 +85,6 @@ LogicalResult bigmac::writeReport(Location loc, llvm::json::Object report, Strin
     return emitError(loc) << "cannot write '" << path << "'";
   }
   if (llvm::Error error = temporary->keep(path))
-    return emitError(loc) << "cannot write '" << path
-                          << "': " << llvm::toString(std::move(error));
+    return emitError(loc) << "cannot write '" << path << "': " << llvm::toString(std::move(error));
   return success();
 }

@@ -39,8 +39,8 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
   // Another build of the compiler makes other code of the same functions.
   static int anchor;
   llvm::sys::fs::file_status status;
-  if (llvm::sys::fs::status(
-          llvm::sys::fs::getMainExecutable(nullptr, static_cast<void *>(&anchor)), status))
+  if (llvm::sys::fs::status(llvm::sys::fs::getMainExecutable(nullptr, static_cast<void *>(&anchor)),
+                            status))
     return "";
   os << BIGMAC_VERSION << " " << status.getSize() << " "
      << status.getLastModificationTime().time_since_epoch().count() << "\n";

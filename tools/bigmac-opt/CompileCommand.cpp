@@ -80,7 +80,8 @@ static OwningOpRef<ModuleOp> readModule(MLIRContext &context, const CommandLine 
                                         llvm::SourceMgr &sources) {
   StringRef input = options.input;
   if (input.ends_with(".pt")) {
-    (void)fail("'" + input + "' is TorchScript, whose importer is not built in this version; "
+    (void)fail("'" + input +
+               "' is TorchScript, whose importer is not built in this version; "
                "export the model to ONNX (examples/bigmac_export.py)");
     return nullptr;
   }

@@ -2,6 +2,7 @@
 
 #include "dialects/NN/IR/NN.h"
 
+#include "bigmac/Support/ByteSize.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -19,14 +20,14 @@ LogicalResult ParameterOp::verify() {
            << type.getElementType();
   if (auto elements = dyn_cast<ElementsAttr>(getInit())) {
     if (elements.getShapedType() != type)
-      return emitOpError("has type ") << type << " but its value has type "
-                                      << elements.getShapedType();
+      return emitOpError("has type ")
+             << type << " but its value has type " << elements.getShapedType();
     return success();
   }
   auto external = dyn_cast<ExternalAttr>(getInit());
   if (!external)
     return emitOpError("expects elements or #nn.external as its value, found ") << getInit();
-  uint64_t bytes = type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+  uint64_t bytes = bigmac::byteSize(type);
   if (external.getSize() != bytes)
     return emitOpError("needs ") << bytes << " bytes, its external value has "
                                  << external.getSize();
@@ -39,8 +40,8 @@ LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbolTabl
   if (!parameter)
     return emitOpError("names '") << getParameter() << "', which is no nn.parameter";
   if (parameter.getType() != getType())
-    return emitOpError("has type ") << getType() << " but the parameter has type "
-                                    << parameter.getType();
+    return emitOpError("has type ")
+           << getType() << " but the parameter has type " << parameter.getType();
   return success();
 }
 
@@ -49,8 +50,7 @@ LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbolTabl
 //===----------------------------------------------------------------------===//
 
 LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                                            Adaptor adaptor,
-                                            SmallVectorImpl<Type> &inferred) {
+                                            Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
   auto type = cast<RankedTensorType>(adaptor.getInput().getType());
   ArrayRef<int64_t> permutation = adaptor.getPermutation();
   if (static_cast<int64_t>(permutation.size()) != type.getRank())
@@ -172,14 +172,13 @@ LogicalResult EmbeddingBackwardOp::verify() {
   llvm::append_range(expected, table.getShape().drop_front());
   if (grad.getShape() != ArrayRef<int64_t>(expected) ||
       grad.getElementType() != table.getElementType())
-    return emitOpError("has grad ") << grad << " that fits no row lookup of " << table << " by "
-                                    << ids;
+    return emitOpError("has grad ")
+           << grad << " that fits no row lookup of " << table << " by " << ids;
   return success();
 }
 
 LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                                                 Adaptor adaptor,
-                                                 SmallVectorImpl<Type> &inferred) {
+                                                 Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
   auto input = cast<RankedTensorType>(adaptor.getInput().getType());
   auto indices = cast<RankedTensorType>(adaptor.getIndices().getType());
   if (input.getRank() == 0 || input.getRank() != indices.getRank() ||
@@ -195,10 +194,9 @@ LogicalResult GatherElementsBackwardOp::verify() {
   auto grad = cast<RankedTensorType>(getGrad().getType());
   auto input = cast<RankedTensorType>(getType());
   if (grad.getShape() != indices.getShape() || input.getRank() != indices.getRank() ||
-      input.getRank() == 0 ||
-      input.getShape().drop_back() != indices.getShape().drop_back() ||
+      input.getRank() == 0 || input.getShape().drop_back() != indices.getShape().drop_back() ||
       grad.getElementType() != input.getElementType())
-    return emitOpError("has grad ") << grad << " and indices " << indices
-                                    << " that fit no gather from " << input;
+    return emitOpError("has grad ")
+           << grad << " and indices " << indices << " that fit no gather from " << input;
   return success();
 }

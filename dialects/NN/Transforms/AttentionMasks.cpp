@@ -89,9 +89,42 @@ static bool isNeverMinusInfinity(Value value) {
   return false;
 }
 
+/// `value` before it was broadcast in any dimension but the last: its rows are those of `value`.
+static Value peelRows(Value value) {
+  while (auto broadcast = value.getDefiningOp<BroadcastOp>()) {
+    RankedTensorType type = tensorType(broadcast.getInput());
+    if (type.getRank() == 0 || type.getShape().back() != tensorType(value).getShape().back())
+      break;
+    value = broadcast.getInput();
+  }
+  return value;
+}
+
+bool bigmac::nn::everyRowHas(Value booleans, bool value) {
+  booleans = peelRows(booleans);
+  auto elements = dyn_cast_or_null<DenseElementsAttr>(constantValueOf(booleans, kMaxMaskBytes));
+  if (!elements || !elements.getElementType().isInteger(1))
+    return false;
+  int64_t width = tensorType(booleans).getShape().back(), position = 0;
+  bool found = false, all = width != 0;
+  for (bool element : elements.getValues<bool>()) {
+    found = found || element == value;
+    if (++position % width)
+      continue;
+    all = all && found;
+    found = false;
+  }
+  return all;
+}
+
+double bigmac::nn::lowestScore(Value like) {
+  return tensorType(like).getElementType().isF16() ? -6e4 : -1e30;
+}
+
 bool bigmac::nn::hasNoBlindRow(Value mask) {
   if (isNeverMinusInfinity(mask))
     return true;
+  mask = peelRows(mask);
   auto values = readFloats(constantValueOf(mask, kMaxMaskBytes));
   if (!values)
     return false;
@@ -153,11 +186,6 @@ struct ConstantMask {
 };
 
 } // namespace
-
-/// Numbers up to this one take all weight from a score in the type of `mask`.
-static double lowestScore(Value mask) {
-  return tensorType(mask).getElementType().isF16() ? -6e4 : -1e30;
-}
 
 static AttentionOp createLike(PatternRewriter &rewriter, AttentionOp op, Value key, Value value,
                               Value mask, bool causal) {

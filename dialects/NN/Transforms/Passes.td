@@ -60,7 +60,9 @@ def NNRaiseAttention : Pass<"nn-raise-attention"> {
 
     A query that sees nothing gives zeros in `nn.attention` and NaN in a bare softmax. So the
     softmax must have a guard that replaces NaN by 0, or it must be certain that no row of the mask
-    is -inf as a whole. (The two differ where a score itself is NaN: the op passes it on.)
+    is -inf as a whole. (The two differ where a score itself is NaN: the op passes it on.) Scores
+    that a selection replaces by -inf, or by another number of no weight, count as masked where
+    every query is certain to see a key.
 
     Not raised: a mask that a trained parameter contributes to (the op has no gradient for it), and
     probabilities that something else uses.

@@ -6,6 +6,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -55,6 +56,10 @@ namespace {
 struct Probabilities {
   MatmulOp scores;
   Value mask; ///< of the scores' shape, or null
+  /// In place of a mask: scores where this is `seen`, else `low`.
+  Value condition;
+  bool seen = true;
+  double low = 0.0;
   double scale = 1.0;
   bool guarded = false;
 };
@@ -92,6 +97,21 @@ static std::optional<Probabilities> matchProbabilities(Value value) {
   };
   if (findScores(softmax.getInput()))
     return found;
+  if (auto select = softmax.getInput().getDefiningOp<arith::SelectOp>()) {
+    for (bool seen : {true, false}) {
+      Value scaled = seen ? select.getTrueValue() : select.getFalseValue();
+      std::optional<double> low =
+          uniformValue(seen ? select.getFalseValue() : select.getTrueValue());
+      if (!low || !(*low <= lowestScore(scaled)) || !findScores(scaled) ||
+          !isa<RankedTensorType>(select.getCondition().getType()))
+        continue;
+      found.condition = select.getCondition();
+      found.seen = seen;
+      found.low = *low;
+      return found;
+    }
+    return std::nullopt;
+  }
   auto sum = softmax.getInput().getDefiningOp<arith::AddFOp>();
   if (!sum)
     return std::nullopt;
@@ -102,6 +122,22 @@ static std::optional<Probabilities> matchProbabilities(Value value) {
       return found;
     }
   return std::nullopt;
+}
+
+/// 0 where the condition says so, else -inf, of the scores' shape.
+static Value makeMask(PatternRewriter &rewriter, const Probabilities &found) {
+  Location loc = found.condition.getLoc();
+  RankedTensorType scores = tensorType(found.condition);
+  Value condition = found.condition;
+  if (auto broadcast = condition.getDefiningOp<BroadcastOp>())
+    condition = broadcast.getInput();
+  Type element = tensorType(MatmulOp(found.scores).getResult()).getElementType();
+  auto type = RankedTensorType::get(tensorType(condition).getShape(), element);
+  Value zero = createSplat(rewriter, loc, type, 0.0);
+  Value low = createSplat(rewriter, loc, type, -std::numeric_limits<double>::infinity());
+  Value mask = found.seen ? arith::SelectOp::create(rewriter, loc, condition, zero, low)
+                          : arith::SelectOp::create(rewriter, loc, condition, low, zero);
+  return createBroadcast(rewriter, loc, mask, scores.getShape());
 }
 
 namespace {
@@ -122,6 +158,12 @@ struct Raise : OpRewritePattern<MatmulOp> {
         return rewriter.notifyMatchFailure(op, "the mask is trained");
       if (!found->guarded && !hasNoBlindRow(found->mask))
         return rewriter.notifyMatchFailure(op, "a row of the mask may be -inf as a whole");
+    }
+    if (found->condition) {
+      // With a finite number, a query that sees nothing gives the mean of all values.
+      bool guarded = found->guarded && std::isinf(found->low);
+      if (!guarded && !everyRowHas(found->condition, found->seen))
+        return rewriter.notifyMatchFailure(op, "a query may see nothing");
     }
     Location loc = op.getLoc();
     MatmulOp scores = found->scores;
@@ -144,7 +186,8 @@ struct Raise : OpRewritePattern<MatmulOp> {
         return tensor;
       return createReshape(rewriter, loc, tensor, {shape[0], 1, shape[1], shape[2]});
     };
-    Value mask = found->mask ? asHeads(found->mask) : Value();
+    Value mask = found->condition ? makeMask(rewriter, *found) : found->mask;
+    mask = mask ? asHeads(mask) : Value();
     auto attention =
         AttentionOp::create(rewriter, loc, asHeads(query), asHeads(key), asHeads(value), mask,
                             rewriter.getF64FloatAttr(scale), UnitAttr());

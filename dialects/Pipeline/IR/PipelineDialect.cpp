@@ -20,11 +20,10 @@ void PipelineDialect::initialize() {
 namespace bigmac::pipeline {
 
 planning::Component toPlanning(Component component) {
-  static_assert(static_cast<int>(Component::llm) == static_cast<int>(planning::Component::Llm) &&
-                static_cast<int>(Component::encoder) ==
-                    static_cast<int>(planning::Component::Encoder) &&
-                static_cast<int>(Component::generator) ==
-                    static_cast<int>(planning::Component::Generator));
+  static_assert(
+      static_cast<int>(Component::llm) == static_cast<int>(planning::Component::Llm) &&
+      static_cast<int>(Component::encoder) == static_cast<int>(planning::Component::Encoder) &&
+      static_cast<int>(Component::generator) == static_cast<int>(planning::Component::Generator));
   return static_cast<planning::Component>(component);
 }
 

@@ -178,26 +178,19 @@ LogicalResult ScheduledOp::verifyRegions() {
   if (getMicrobatches() < 1 || getMicrobatches() > INT32_MAX)
     return emitOpError("expects at least one microbatch");
   FailureOr<Program> program = Program::read(*getBody(), getRanks(), getChunks());
-  planning::Schedule schedule;
-  schedule.ranks = getRanks();
-  schedule.chunks = getChunks();
-  schedule.microbatches = getMicrobatches();
-  schedule.orders.resize(getRanks());
   SmallVector<bool> seen(getRanks());
   for (auto order : getBody()->getOps<OrderOp>()) {
     int64_t rank = order.getRank();
     if (rank < 0 || rank >= static_cast<int64_t>(getRanks()) || seen[rank])
-      return order.emitOpError("is of rank ") << rank << ", expected each below " << getRanks()
-                                              << " once";
+      return order.emitOpError("is of rank ")
+             << rank << ", expected each below " << getRanks() << " once";
     seen[rank] = true;
-    schedule.orders[rank] = unpackActions(order.getActions(), getRanks());
   }
   if (!llvm::all_of(seen, [](bool s) { return s; }))
     return emitOpError("lacks the order of a rank");
-  planning::Workload workload = program->workload(getMicrobatches());
-  schedule.splitBackward = llvm::is_contained(workload.stageWeightGradient, true);
   planning::Status status =
-      planning::verifySchedule(schedule, workload, ProgramDependencies(*program));
+      planning::verifySchedule(scheduleOf(*this, *program), program->workload(getMicrobatches()),
+                               ProgramDependencies(*program));
   if (!status)
     return emitOpError("has no valid schedule: ") << status.message();
   return success();

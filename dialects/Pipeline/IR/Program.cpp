@@ -25,10 +25,9 @@ FailureOr<Program> Program::read(Block &body, int64_t ranks, int64_t chunks) {
   for (auto task : body.getOps<TaskOp>()) {
     int64_t stage = task.getStage();
     if (stage < 0 || stage >= ranks * chunks || (task.getComponent() != Component::llm && stage))
-      return task.emitOpError("is of stage ") << stage << ", expected one below "
-                                              << (task.getComponent() == Component::llm
-                                                      ? ranks * chunks
-                                                      : 1);
+      return task.emitOpError("is of stage ")
+             << stage << ", expected one below "
+             << (task.getComponent() == Component::llm ? ranks * chunks : 1);
     auto [it, inserted] =
         program.byAction.try_emplace(keyOf(task.getComponent(), task.getPhase(), stage), task);
     if (!inserted) {
@@ -78,8 +77,7 @@ planning::Workload Program::workload(uint32_t microbatches) const {
   workload.microbatches = microbatches;
   workload.hasEncoder = static_cast<bool>(task(Component::encoder, Phase::forward, 0));
   workload.encoderBackward = static_cast<bool>(task(Component::encoder, Phase::backward, 0));
-  workload.hasGenerator =
-      static_cast<bool>(task(Component::generator, Phase::forward_backward, 0));
+  workload.hasGenerator = static_cast<bool>(task(Component::generator, Phase::forward_backward, 0));
   for (int64_t stage = 0; stage < numRanks * numChunks; ++stage) {
     workload.stageBackward.push_back(
         static_cast<bool>(task(Component::llm, Phase::backward, stage)));
@@ -87,6 +85,21 @@ planning::Workload Program::workload(uint32_t microbatches) const {
         static_cast<bool>(task(Component::llm, Phase::weight_gradient, stage)));
   }
   return workload;
+}
+
+planning::Schedule bigmac::pipeline::scheduleOf(ScheduledOp scheduled, const Program &program) {
+  planning::Schedule schedule;
+  schedule.ranks = scheduled.getRanks();
+  schedule.chunks = scheduled.getChunks();
+  schedule.microbatches = scheduled.getMicrobatches();
+  schedule.window = scheduled.getWindow();
+  schedule.warmupExtra = scheduled.getWarmupExtra();
+  schedule.splitBackward =
+      llvm::is_contained(program.workload(schedule.microbatches).stageWeightGradient, true);
+  schedule.orders.resize(schedule.ranks);
+  for (auto order : scheduled.getBody()->getOps<OrderOp>())
+    schedule.orders[order.getRank()] = unpackActions(order.getActions(), schedule.ranks);
+  return schedule;
 }
 
 void ProgramDependencies::append(uint32_t rank, const planning::Action &consumer,

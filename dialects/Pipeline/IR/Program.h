@@ -41,6 +41,9 @@ private:
   llvm::DenseMap<mlir::Value, uint32_t> channels;
 };
 
+/// The orders of a (verified) scheduled program, as planning takes them.
+planning::Schedule scheduleOf(ScheduledOp scheduled, const Program &program);
+
 /// The dependencies that follow from the values between a program's tasks.
 class ProgramDependencies final : public planning::Dependencies {
 public:

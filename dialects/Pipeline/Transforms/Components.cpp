@@ -115,9 +115,9 @@ static LogicalResult seedByPatterns(func::FuncOp model, const llvm::SetVector<Op
       pattern.used = true;
       auto [it, inserted] = seeds.try_emplace(op, pattern.role);
       if (!inserted && it->second != pattern.role)
-        return op->emitError("node '") << nameOf(op) << "' is " << stringifyComponent(it->second)
-                                       << " and " << stringifyComponent(pattern.role)
-                                       << " by two --component patterns";
+        return op->emitError("node '")
+               << nameOf(op) << "' is " << stringifyComponent(it->second) << " and "
+               << stringifyComponent(pattern.role) << " by two --component patterns";
     }
   }
   for (const RolePattern &pattern : patterns)

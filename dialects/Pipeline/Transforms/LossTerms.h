@@ -3,8 +3,8 @@
 #ifndef BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_LOSSTERMS_H
 #define BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_LOSSTERMS_H
 
-#include "llvm/ADT/SmallVector.h"
 #include "mlir/IR/Value.h"
+#include "llvm/ADT/SmallVector.h"
 
 namespace bigmac::pipeline {
 

@@ -2,6 +2,7 @@
 
 #include "OpCost.h"
 
+#include "bigmac/Support/ByteSize.h"
 #include "dialects/NN/IR/NN.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -56,9 +57,8 @@ double pipeline::bytesOf(Operation *op) {
     return 0;
   double bytes = 0;
   auto add = [&](Value value) {
-    if (auto type = dyn_cast<ShapedType>(value.getType()))
-      bytes += static_cast<double>(type.getNumElements()) *
-               ((type.getElementTypeBitWidth() + 7) / 8);
+    if (isa<ShapedType>(value.getType()))
+      bytes += static_cast<double>(byteSize(value.getType()));
   };
   llvm::for_each(op->getOperands(), add);
   llvm::for_each(op->getResults(), add);

@@ -62,11 +62,10 @@ struct Differentiator::Joint {
 
 void Differentiator::markActive() {
   for (auto task : program.getBody()->getOps<TaskOp>()) {
-    bool trained = llvm::any_of(task.getParameters().getAsRange<FlatSymbolRefAttr>(),
-                                [&](FlatSymbolRefAttr name) {
-                                  return symbols.lookup<nn::ParameterOp>(name.getValue())
-                                      .getTrained();
-                                });
+    bool trained = llvm::any_of(
+        task.getParameters().getAsRange<FlatSymbolRefAttr>(), [&](FlatSymbolRefAttr name) {
+          return symbols.lookup<nn::ParameterOp>(name.getValue()).getTrained();
+        });
     bool fed = llvm::any_of(task.getInputs(), [&](Value v) { return active.contains(v); });
     if (!trained && !fed)
       continue;
@@ -281,11 +280,10 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
       accumulators.push_back(gradient.first);
     if (phase == 1)
       taskBuilder.setInsertionPoint(program.getBody(), program.getBody()->end());
-    auto made = TaskOp::create(taskBuilder, task.getLoc(), function.getResultTypes(),
-                               function.getSymName(), task.getComponent(),
-                               kinds[phase], task.getStage(), /*workspace=*/0, operands,
-                               taskBuilder.getArrayAttr(parameters),
-                               taskBuilder.getArrayAttr(accumulators));
+    auto made = TaskOp::create(
+        taskBuilder, task.getLoc(), function.getResultTypes(), function.getSymName(),
+        task.getComponent(), kinds[phase], task.getStage(), /*workspace=*/0, operands,
+        taskBuilder.getArrayAttr(parameters), taskBuilder.getArrayAttr(accumulators));
     // Later phases read this one's outputs.
     unsigned result = 0;
     DenseSet<Value> gradientValues(parameterValues.begin(), parameterValues.end());

@@ -193,7 +193,9 @@ LogicalResult Partitioner::assignCells() {
   SmallVector<Operation *> encoder, llm, generator;
   for (Operation *op : trunk) {
     Component component = components->lookup(op);
-    (component == Component::encoder ? encoder : component == Component::llm ? llm : generator)
+    (component == Component::encoder ? encoder
+     : component == Component::llm   ? llm
+                                     : generator)
         .push_back(op);
   }
   if (llm.empty())
@@ -310,10 +312,9 @@ LogicalResult Partitioner::buildTask(OpBuilder &programBuilder, const Cell &cell
   for (Value input : inputs)
     operands.push_back(program.lookup(input));
   SmallVector<Attribute> names(parameters.begin(), parameters.end());
-  auto task = TaskOp::create(programBuilder, model.getLoc(), resultTypes,
-                             function.getSymName(), cell.component, Phase::forward,
-                             cell.stage, /*workspace=*/0, operands, programBuilder.getArrayAttr(names),
-                             programBuilder.getArrayAttr({}));
+  auto task = TaskOp::create(programBuilder, model.getLoc(), resultTypes, function.getSymName(),
+                             cell.component, Phase::forward, cell.stage, /*workspace=*/0, operands,
+                             programBuilder.getArrayAttr(names), programBuilder.getArrayAttr({}));
   for (auto [result, value] : llvm::zip(results, task.getOutputs()))
     program.map(result, value);
   return success();
@@ -330,7 +331,8 @@ LogicalResult Partitioner::run() {
 
   OpBuilder builder(module.getContext());
   builder.setInsertionPointAfter(model);
-  auto unscheduled = UnscheduledOp::create(builder, model.getLoc(), "train", ranks, chunks, samples);
+  auto unscheduled =
+      UnscheduledOp::create(builder, model.getLoc(), "train", ranks, chunks, samples);
   builder.createBlock(&unscheduled.getBodyRegion());
   for (BlockArgument argument : model.getArguments()) {
     StringRef name = nameAttr(model.getArgAttr(argument.getArgNumber(), nn::kNameAttr), "");
@@ -350,8 +352,7 @@ LogicalResult Partitioner::run() {
 }
 
 namespace {
-struct PipelinePartitionPass
-    : public pipeline::impl::PipelinePartitionBase<PipelinePartitionPass> {
+struct PipelinePartitionPass : public pipeline::impl::PipelinePartitionBase<PipelinePartitionPass> {
   using Base::Base;
   void runOnOperation() override {
     func::FuncOp model;

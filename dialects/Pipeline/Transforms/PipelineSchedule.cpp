@@ -38,8 +38,8 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     auto kind = planning::parseScheduleKind(schedule.getValue());
     if (!kind)
       return unscheduled.emitError(kind.message());
-    FailureOr<Program> program = Program::read(*unscheduled.getBody(), unscheduled.getRanks(),
-                                               unscheduled.getChunks());
+    FailureOr<Program> program =
+        Program::read(*unscheduled.getBody(), unscheduled.getRanks(), unscheduled.getChunks());
     if (failed(program))
       return failure();
     ProgramDependencies dependencies(*program);
@@ -55,10 +55,10 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
       return unscheduled.emitError("cannot build the schedule: ") << built.message();
 
     OpBuilder builder(unscheduled);
-    auto scheduled = ScheduledOp::create(
-        builder, unscheduled.getLoc(), unscheduled.getSymName(), unscheduled.getRanks(),
-        unscheduled.getChunks(), unscheduled.getSamples(), schedule.getValue(), count,
-        built->window, built->warmupExtra);
+    auto scheduled = ScheduledOp::create(builder, unscheduled.getLoc(), unscheduled.getSymName(),
+                                         unscheduled.getRanks(), unscheduled.getChunks(),
+                                         unscheduled.getSamples(), schedule.getValue(), count,
+                                         built->window, built->warmupExtra);
     scheduled.getBodyRegion().takeBody(unscheduled.getBodyRegion());
     builder.setInsertionPointToEnd(scheduled.getBody());
     for (auto [rank, order] : llvm::enumerate(built->orders))

@@ -4,6 +4,7 @@
 
 #include "OpCost.h"
 #include "bigmac/Planning/Partition.h"
+#include "bigmac/Support/ByteSize.h"
 #include "dialects/NN/IR/NN.h"
 
 #include <limits>
@@ -11,11 +12,6 @@
 
 using namespace mlir;
 using namespace bigmac;
-
-static double bytesOf(Value value) {
-  auto type = cast<ShapedType>(value.getType());
-  return static_cast<double>(type.getNumElements()) * ((type.getElementTypeBitWidth() + 7) / 8);
-}
 
 /// live[i]: bytes of values of ops 0..i that ops i+1.. use.
 static std::vector<double> liveBytes(ArrayRef<Operation *> ops) {
@@ -30,8 +26,8 @@ static std::vector<double> liveBytes(ArrayRef<Operation *> ops) {
         if (auto it = position.find(user); it != position.end())
           last = std::max(last, it->second);
       if (last > i) {
-        delta[i] += bytesOf(result);
-        delta[last] -= bytesOf(result);
+        delta[i] += static_cast<double>(byteSize(result.getType()));
+        delta[last] -= static_cast<double>(byteSize(result.getType()));
       }
     }
   std::vector<double> live;

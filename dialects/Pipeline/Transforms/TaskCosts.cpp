@@ -3,6 +3,7 @@
 #include "dialects/Pipeline/Transforms/TaskCosts.h"
 
 #include "OpCost.h"
+#include "bigmac/Support/ByteSize.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -21,8 +22,7 @@ static uint64_t heldBytes(TaskOp forward, TaskOp backward) {
     bool received = input.getDefiningOp<TaskOp>() && llvm::is_contained(forward.getInputs(), input);
     if ((!own && !received) || !seen.insert(input).second)
       continue;
-    auto type = cast<RankedTensorType>(input.getType());
-    bytes += type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+    bytes += byteSize(input.getType());
   }
   return bytes;
 }

@@ -49,7 +49,8 @@ LogicalResult ProgramOp::verifyRegions() {
             .Case([&](TaskOp task) { return declare(tasks, op, task.getCallee()); })
             .Case([&](RankOp rank) -> LogicalResult {
               int64_t number = rank.getRank();
-              if (number < 0 || number >= static_cast<int64_t>(getRanks()) || !ranks.insert(number).second)
+              if (number < 0 || number >= static_cast<int64_t>(getRanks()) ||
+                  !ranks.insert(number).second)
                 return rank.emitOpError("is of rank ")
                        << number << ", expected each of the " << getRanks() << " ranks once";
               return success();

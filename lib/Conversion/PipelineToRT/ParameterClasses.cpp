@@ -3,6 +3,7 @@
 #include "ParameterClasses.h"
 
 #include "bigmac-rt/PlanWriter.h"
+#include "bigmac/Support/ByteSize.h"
 
 #include <map>
 #include <set>
@@ -54,10 +55,8 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
       cls.members.assign(it->second.begin(), it->second.end());
     }
     ParameterClass &cls = layout.classes[entry->second];
-    auto type = cast<RankedTensorType>(parameter.getType());
     layout.places[parameter.getSymName()] = {entry->second, cls.bytes};
-    cls.bytes =
-        aligned(cls.bytes + type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8));
+    cls.bytes = aligned(cls.bytes + byteSize(parameter.getType()));
   }
 
   layout.end.assign(program.ranks(), 0);

@@ -4,6 +4,7 @@
 #include "RankProgram.h"
 #include "bigmac/Conversion/Passes.h"
 #include "bigmac/Planning/RingPlacement.h"
+#include "bigmac/Support/ByteSize.h"
 #include "dialects/Pipeline/Transforms/TaskCosts.h"
 #include "dialects/RT/IR/RT.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -16,11 +17,6 @@ namespace bigmac {
 using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
-
-static uint64_t bytesOf(Type type) {
-  auto shaped = cast<ShapedType>(type);
-  return shaped.getNumElements() * ((shaped.getElementTypeBitWidth() + 7) / 8);
-}
 
 namespace {
 
@@ -68,17 +64,17 @@ void Converter::writeDeclarations(OpBuilder &builder) {
                         cls.grads, cls.first, cls.second);
   for (nn::ParameterOp parameter : layout.parameters) {
     ParameterLayout::Place place = layout.places.lookup(parameter.getSymName());
-    rt::ParameterOp::create(builder, parameter.getLoc(), parameter.getSymName(),
-                            place.classIndex, place.position);
+    rt::ParameterOp::create(builder, parameter.getLoc(), parameter.getSymName(), place.classIndex,
+                            place.position);
   }
   SymbolTable symbols(module);
   for (TaskOp task : program->tasks()) {
     SmallVector<int64_t> bytes;
     auto function = symbols.lookup<func::FuncOp>(task.getCallee());
     for (Type type : function.getArgumentTypes())
-      bytes.push_back(bytesOf(type));
+      bytes.push_back(byteSize(type));
     for (Type type : function.getResultTypes())
-      bytes.push_back(bytesOf(type));
+      bytes.push_back(byteSize(type));
     bytes.push_back(task.getWorkspace());
     rt::TaskOp::create(builder, task.getLoc(), task.getCallee(), task.getComponent(),
                        task.getPhase(), task.getStage(), bytes);
@@ -102,8 +98,8 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
   auto finishSends = [&](size_t position) {
     for (unsigned i : own.finish[position]) {
       const Message &m = own.sends[i];
-      rt::WaitOp::create(builder, loc, sendSlot[i],
-                         m.value.getDefiningOp<TaskOp>().getCallee(), m.microbatch);
+      rt::WaitOp::create(builder, loc, sendSlot[i], m.value.getDefiningOp<TaskOp>().getCallee(),
+                         m.microbatch);
       freeSlots.push_back(sendSlot[i]);
     }
   };
@@ -114,11 +110,10 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
       const Message &m = own.receives[i];
       receiveSlot[i] = takeSlot();
       rt::RecvOp::create(builder, loc, m.peer, program->channelOf(m.value), m.microbatch,
-                         offsets[m.buffer], bytesOf(m.value.getType()), receiveSlot[i]);
+                         offsets[m.buffer], byteSize(m.value.getType()), receiveSlot[i]);
     }
     for (unsigned i : own.loads[position])
-      rt::LoadOp::create(builder, loc,
-                         task.getInputs()[i].getDefiningOp<InputOp>().getName(),
+      rt::LoadOp::create(builder, loc, task.getInputs()[i].getDefiningOp<InputOp>().getName(),
                          action.microbatch, offsets[own.operands[position][i]]);
     for (unsigned i : own.await[position]) {
       rt::WaitOp::create(builder, loc, receiveSlot[i], task.getCallee(), action.microbatch);
@@ -145,7 +140,7 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
       const Message &m = own.sends[i];
       sendSlot[i] = takeSlot();
       rt::SendOp::create(builder, loc, m.peer, program->channelOf(m.value), m.microbatch,
-                         offsets[m.buffer], bytesOf(m.value.getType()), sendSlot[i]);
+                         offsets[m.buffer], byteSize(m.value.getType()), sendSlot[i]);
     }
   }
   finishSends(order.size());
@@ -222,19 +217,9 @@ LogicalResult Converter::run() {
   if (failed(read))
     return failure();
   program = std::move(*read);
-  schedule.ranks = scheduled.getRanks();
-  schedule.chunks = scheduled.getChunks();
-  schedule.microbatches = scheduled.getMicrobatches();
-  schedule.window = scheduled.getWindow();
-  schedule.warmupExtra = scheduled.getWarmupExtra();
-  planning::Workload workload = program->workload(schedule.microbatches);
-  schedule.splitBackward = llvm::is_contained(workload.stageWeightGradient, true);
-  schedule.orders.resize(schedule.ranks);
-  for (auto order : scheduled.getBody()->getOps<OrderOp>())
-    schedule.orders[order.getRank()] = unpackActions(order.getActions(), schedule.ranks);
-
-  auto timing = planning::execute(schedule, ProgramDependencies(*program),
-                                  taskCosts(*program, module));
+  schedule = scheduleOf(scheduled, *program);
+  auto timing =
+      planning::execute(schedule, ProgramDependencies(*program), taskCosts(*program, module));
   if (!timing)
     return scheduled.emitError("cannot execute the schedule: ") << timing.message();
   FailureOr<std::vector<RankProgram>> ranks = buildRankPrograms(*program, schedule, *timing);
@@ -256,7 +241,8 @@ LogicalResult Converter::run() {
 }
 
 namespace {
-struct ConvertPipelineToRTPass : public bigmac::impl::ConvertPipelineToRTBase<ConvertPipelineToRTPass> {
+struct ConvertPipelineToRTPass
+    : public bigmac::impl::ConvertPipelineToRTBase<ConvertPipelineToRTPass> {
   using Base::Base;
   void runOnOperation() override {
     SmallVector<ScheduledOp> programs(getOperation().getOps<ScheduledOp>());

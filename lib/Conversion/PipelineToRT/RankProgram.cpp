@@ -2,6 +2,7 @@
 
 #include "RankProgram.h"
 
+#include "bigmac/Support/ByteSize.h"
 #include "llvm/ADT/MapVector.h"
 
 #include <map>
@@ -9,11 +10,6 @@
 using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
-
-static uint64_t bytesOf(Type type) {
-  auto shaped = cast<ShapedType>(type);
-  return shaped.getNumElements() * ((shaped.getElementTypeBitWidth() + 7) / 8);
-}
 
 static bm_memory memoryOf(Component component) {
   switch (component) {
@@ -32,7 +28,7 @@ namespace {
 class RankBuilder {
 public:
   RankBuilder(const Program &program, const planning::Schedule &schedule,
-          const planning::Timing &timing)
+              const planning::Timing &timing)
       : program(program), schedule(schedule), timing(timing), ranks(schedule.ranks),
         held(schedule.ranks) {}
 
@@ -87,17 +83,17 @@ void RankBuilder::placeResults(uint32_t rank, uint32_t position) {
   TaskOp task = program.taskOf(rank, action);
   for (Value output : task.getOutputs()) {
     held[rank][{output, action.microbatch}] =
-        addBuffer(rank, position, position + 1, bytesOf(output.getType()),
+        addBuffer(rank, position, position + 1, byteSize(output.getType()),
                   memoryOf(task.getComponent()), program.channelOf(output));
     made[{output, action.microbatch}] = {rank, position};
   }
 }
 
 void RankBuilder::addReceive(uint32_t rank, uint32_t position, Value value, uint32_t microbatch,
-                         uint32_t from) {
+                             uint32_t from) {
   // Posted one action early, so that it is under way while that action runs.
   uint32_t posted = position == 0 ? 0 : position - 1;
-  unsigned buffer = addBuffer(rank, posted, position + 1, bytesOf(value.getType()),
+  unsigned buffer = addBuffer(rank, posted, position + 1, byteSize(value.getType()),
                               BM_MEM_TRANSFERS, program.channelOf(value));
   held[rank][{value, microbatch}] = buffer;
   RankProgram &own = ranks[rank];
@@ -119,7 +115,7 @@ void RankBuilder::placeInputs(uint32_t rank, uint32_t position) {
       auto [it, inserted] = loaded.try_emplace(input, 0);
       if (inserted) {
         it->second =
-            addBuffer(rank, position, position + 1, bytesOf(input.getType()), BM_MEM_INPUTS);
+            addBuffer(rank, position, position + 1, byteSize(input.getType()), BM_MEM_INPUTS);
         own.loads[position].push_back(i);
       }
       operands.push_back(it->second);
@@ -137,10 +133,9 @@ void RankBuilder::placeInputs(uint32_t rank, uint32_t position) {
   }
   for (Value output : task.getOutputs())
     operands.push_back(held[rank].lookup({output, action.microbatch}));
-  operands.push_back(task.getWorkspace()
-                         ? addBuffer(rank, position, position + 1, task.getWorkspace(),
-                                     BM_MEM_WORKSPACE)
-                         : RankProgram::kNoBuffer);
+  operands.push_back(task.getWorkspace() ? addBuffer(rank, position, position + 1,
+                                                     task.getWorkspace(), BM_MEM_WORKSPACE)
+                                         : RankProgram::kNoBuffer);
 }
 
 void RankBuilder::addSends() {
@@ -207,8 +202,8 @@ FailureOr<std::vector<RankProgram>> RankBuilder::run() {
   return std::move(ranks);
 }
 
-FailureOr<std::vector<RankProgram>>
-bigmac::buildRankPrograms(const Program &program, const planning::Schedule &schedule,
-                          const planning::Timing &timing) {
+FailureOr<std::vector<RankProgram>> bigmac::buildRankPrograms(const Program &program,
+                                                              const planning::Schedule &schedule,
+                                                              const planning::Timing &timing) {
   return RankBuilder(program, schedule, timing).run();
 }

@@ -49,9 +49,9 @@ struct RankProgram {
 
 /// Works out every rank's program. Fails where two ends of a channel would order its messages
 /// differently.
-mlir::FailureOr<std::vector<RankProgram>>
-buildRankPrograms(const pipeline::Program &program, const planning::Schedule &schedule,
-                  const planning::Timing &timing);
+mlir::FailureOr<std::vector<RankProgram>> buildRankPrograms(const pipeline::Program &program,
+                                                            const planning::Schedule &schedule,
+                                                            const planning::Timing &timing);
 
 } // namespace bigmac
 

@@ -34,12 +34,11 @@ LogicalResult bigmac::linkExecutable(Location loc, ArrayRef<std::string> objects
       break;
     }
   if (linker.empty())
-    return emitError(loc) << "cannot find a C++ compiler to link with (looked for "
-                          << BIGMAC_LINKER << ", c++, g++, clang++)";
+    return emitError(loc) << "cannot find a C++ compiler to link with (looked for " << BIGMAC_LINKER
+                          << ", c++, g++, clang++)";
 
   SmallString<256> temporary;
-  if (std::error_code code =
-          llvm::sys::fs::createUniqueFile(output + ".%%%%%%.tmp", temporary))
+  if (std::error_code code = llvm::sys::fs::createUniqueFile(output + ".%%%%%%.tmp", temporary))
     return emitError(loc) << "cannot write '" << output << "': " << code.message();
   SmallVector<StringRef> arguments{linker, "-o", temporary};
   for (const std::string &object : objects)

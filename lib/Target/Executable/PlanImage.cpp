@@ -36,9 +36,8 @@ namespace {
 class ImageWriter {
 public:
   ImageWriter(ModuleOp module, rt::ProgramOp program)
-      : module(module), program(program),
-        writer(program.getRanks(), program.getReplicas(), program.getMicrobatches(),
-               program.getSamples()) {}
+      : module(module), program(program), writer(program.getRanks(), program.getReplicas(),
+                                                 program.getMicrobatches(), program.getSamples()) {}
   FailureOr<std::vector<unsigned char>> run(const PlanOptions &options);
 
 private:
@@ -92,15 +91,14 @@ LogicalResult ImageWriter::writeDeclarations() {
             .Case([&](rt::ClassOp cls) {
               std::vector<bm_member> members;
               for (size_t i = 0; i < cls.getMembers().size(); ++i)
-                members.push_back(cls.getTrained()
-                                      ? rt::PlanWriter::trainedMember(
-                                            cls.getMembers()[i], cls.getParams()[i],
-                                            cls.getGrads()[i], cls.getFirst()[i],
-                                            cls.getSecond()[i])
-                                      : rt::PlanWriter::frozenMember(cls.getMembers()[i],
-                                                                     cls.getParams()[i]));
-              writer.addClass(cls.getTrained() ? BM_CLASS_TRAINED : BM_CLASS_FROZEN,
-                              cls.getBytes(), members);
+                members.push_back(
+                    cls.getTrained()
+                        ? rt::PlanWriter::trainedMember(cls.getMembers()[i], cls.getParams()[i],
+                                                        cls.getGrads()[i], cls.getFirst()[i],
+                                                        cls.getSecond()[i])
+                        : rt::PlanWriter::frozenMember(cls.getMembers()[i], cls.getParams()[i]));
+              writer.addClass(cls.getTrained() ? BM_CLASS_TRAINED : BM_CLASS_FROZEN, cls.getBytes(),
+                              members);
               return success();
             })
             .Case([&](rt::ParameterOp parameter) -> LogicalResult {
@@ -119,11 +117,10 @@ LogicalResult ImageWriter::writeDeclarations() {
               std::vector<uint64_t> bytes(task.getBytes().begin(), task.getBytes().end());
               bool llm = task.getComponent() == pipeline::Component::llm;
               taskOps[task.getCallee()] = task;
-              tasks[task.getCallee()] =
-                  writer.addTask(task.getCallee(), bytes,
-                                 static_cast<bm_component>(task.getComponent()),
-                                 static_cast<bm_phase>(task.getPhase()),
-                                 llm ? static_cast<int32_t>(task.getStage()) : -1);
+              tasks[task.getCallee()] = writer.addTask(
+                  task.getCallee(), bytes, static_cast<bm_component>(task.getComponent()),
+                  static_cast<bm_phase>(task.getPhase()),
+                  llm ? static_cast<int32_t>(task.getStage()) : -1);
               return success();
             })
             .Case([&](rt::RankOp) { return success(); })
@@ -163,8 +160,7 @@ void ImageWriter::writeInstruction(rt::RankWriter &rank, Operation &op) {
       })
       .Case([&](rt::ZeroOp zero) { rank.zero(zero.getOffset(), zero.getBytes()); })
       .Case([&](rt::RecordOp record) {
-        rank.record(scalars.lookup(record.getName()), record.getMicrobatch(),
-                    record.getOffset());
+        rank.record(scalars.lookup(record.getName()), record.getMicrobatch(), record.getOffset());
       });
 }
 

@@ -36,8 +36,7 @@ LogicalResult bigmac::writePlanObject(ModuleOp module, ArrayRef<unsigned char> i
       tasks.push_back(llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage,
                                              task.getCallee(), object));
   uint64_t count = tasks.size();
-  define("bm_task_table",
-         llvm::ConstantArray::get(llvm::ArrayType::get(pointer, count), tasks), 8);
+  define("bm_task_table", llvm::ConstantArray::get(llvm::ArrayType::get(pointer, count), tasks), 8);
   define("bm_task_count", llvm::ConstantInt::get(i64, count), 8);
 
   llvm::InitializeNativeTarget();

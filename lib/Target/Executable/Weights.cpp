@@ -1,6 +1,7 @@
 //===- Weights.cpp - Initial parameter values as safetensors ---------------===//
 
 #include "bigmac-rt/Hash.h"
+#include "bigmac/Support/ByteSize.h"
 #include "bigmac/Target/Executable.h"
 #include "dialects/NN/IR/NN.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -72,7 +73,7 @@ FailureOr<WeightsFile> bigmac::writeWeights(ModuleOp module, StringRef path) {
     if (dtype.empty())
       return parameter.emitError("element type ")
              << type.getElementType() << " cannot be written as safetensors";
-    uint64_t bytes = type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
+    uint64_t bytes = byteSize(type);
     header[parameter.getSymName()] =
         llvm::json::Object{{"dtype", dtype},
                            {"shape", llvm::json::Array(type.getShape())},
