@@ -31,5 +31,6 @@ void bigmac::registerEverything(mlir::DialectRegistry &registry) {
   registerConversionPasses();
   registerCPUPasses();
   nn::registerNNPasses();
+  nn::registerNNPipelines();
   pipeline::registerPipelinePasses();
 }

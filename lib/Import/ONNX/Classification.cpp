@@ -244,6 +244,10 @@ LogicalResult Initializers::classify(const llvm::StringSet<> &used) {
       if (isa<FloatType>(info.type.getElementType()) && bytesOf(info.type) > kMaxConstantBytes)
         info.kind = Kind::Frozen;
     }
+    bool isParameter = info.kind == Kind::Trained || info.kind == Kind::Frozen;
+    if (isParameter && info.name == "main")
+      return emitError(locationOf(info.name)) << "a parameter is named 'main', which is the name "
+                                                 "of the compiled function: rename it";
   }
   return success();
 }

@@ -163,3 +163,66 @@ func.func @softcap(%q: tensor<2x4x3x4xf32>, %k: tensor<2x4x3x4xf32>) -> tensor<2
   %o = nn.matmul %p, %k : tensor<2x4x3x3xf32>, tensor<2x4x3x4xf32>
   return %o : tensor<2x4x3x4xf32>
 }
+
+// masked_fill with a constant: causal.
+// CHECK-LABEL: func @masked_fill
+// CHECK-NEXT: nn.attention causal %arg0, %arg1, %arg1 scale 5.000000e-01
+func.func @masked_fill(%q: tensor<2x4x3x4xf32>, %k: tensor<2x4x3x4xf32>) -> tensor<2x4x3x4xf32> {
+  %hidden = arith.constant dense<[[false, true, true], [false, false, true], [false, false, false]]> : tensor<3x3xi1>
+  %low = arith.constant dense<-1.0e30> : tensor<2x4x3x3xf32>
+  %scale = arith.constant dense<0.5> : tensor<2x4x3x3xf32>
+  %h = nn.broadcast %hidden : tensor<3x3xi1> -> tensor<2x4x3x3xi1>
+  %s = nn.matmul %q, %k transposed : tensor<2x4x3x4xf32>, tensor<2x4x3x4xf32>
+  %ss = arith.mulf %s, %scale : tensor<2x4x3x3xf32>
+  %sm = arith.select %h, %low, %ss : tensor<2x4x3x3xi1>, tensor<2x4x3x3xf32>
+  %p = nn.softmax %sm : tensor<2x4x3x3xf32>
+  %o = nn.matmul %p, %k : tensor<2x4x3x3xf32>, tensor<2x4x3x4xf32>
+  return %o : tensor<2x4x3x4xf32>
+}
+
+// The second query sees nothing: the mean of all values, not zeros.
+// CHECK-LABEL: func @masked_fill_blind
+// CHECK-NOT: nn.attention
+// CHECK: return
+func.func @masked_fill_blind(%q: tensor<2x4x3x4xf32>, %k: tensor<2x4x3x4xf32>) -> tensor<2x4x3x4xf32> {
+  %hidden = arith.constant dense<[[false, true, true], [true, true, true], [false, false, false]]> : tensor<3x3xi1>
+  %low = arith.constant dense<-1.0e30> : tensor<2x4x3x3xf32>
+  %h = nn.broadcast %hidden : tensor<3x3xi1> -> tensor<2x4x3x3xi1>
+  %s = nn.matmul %q, %k transposed : tensor<2x4x3x4xf32>, tensor<2x4x3x4xf32>
+  %sm = arith.select %h, %low, %s : tensor<2x4x3x3xi1>, tensor<2x4x3x3xf32>
+  %p = nn.softmax %sm : tensor<2x4x3x3xf32>
+  %o = nn.matmul %p, %k : tensor<2x4x3x3xf32>, tensor<2x4x3x4xf32>
+  return %o : tensor<2x4x3x4xf32>
+}
+
+// From an input with -inf and a guard.
+// CHECK-LABEL: func @masked_fill_guarded
+// CHECK: %[[M:.*]] = arith.select %arg2, %{{.*}}, %{{.*}} : tensor<2x1x1x3xi1>, tensor<2x1x1x3xf32>
+// CHECK-NEXT: nn.attention %arg0, %arg1, %arg1 mask %[[M]]
+func.func @masked_fill_guarded(%q: tensor<2x4x3x4xf32>, %k: tensor<2x4x3x4xf32>, %seen: tensor<2x1x1x3xi1>) -> tensor<2x4x3x4xf32> {
+  %low = arith.constant dense<0xFF800000> : tensor<2x4x3x3xf32>
+  %none = arith.constant dense<0.0> : tensor<2x4x3x3xf32>
+  %h = nn.broadcast %seen : tensor<2x1x1x3xi1> -> tensor<2x4x3x3xi1>
+  %s = nn.matmul %q, %k transposed : tensor<2x4x3x4xf32>, tensor<2x4x3x4xf32>
+  %sm = arith.select %h, %s, %low : tensor<2x4x3x3xi1>, tensor<2x4x3x3xf32>
+  %p = nn.softmax %sm : tensor<2x4x3x3xf32>
+  %nan = arith.cmpf uno, %p, %p : tensor<2x4x3x3xf32>
+  %pg = arith.select %nan, %none, %p : tensor<2x4x3x3xi1>, tensor<2x4x3x3xf32>
+  %o = nn.matmul %pg, %k : tensor<2x4x3x3xf32>, tensor<2x4x3x4xf32>
+  return %o : tensor<2x4x3x4xf32>
+}
+
+// -10 is a score like others.
+// CHECK-LABEL: func @masked_fill_soft
+// CHECK-NOT: nn.attention
+// CHECK: return
+func.func @masked_fill_soft(%q: tensor<2x4x3x4xf32>, %k: tensor<2x4x3x4xf32>) -> tensor<2x4x3x4xf32> {
+  %hidden = arith.constant dense<[[false, true, true], [false, false, true], [false, false, false]]> : tensor<3x3xi1>
+  %low = arith.constant dense<-10.0> : tensor<2x4x3x3xf32>
+  %h = nn.broadcast %hidden : tensor<3x3xi1> -> tensor<2x4x3x3xi1>
+  %s = nn.matmul %q, %k transposed : tensor<2x4x3x4xf32>, tensor<2x4x3x4xf32>
+  %sm = arith.select %h, %low, %s : tensor<2x4x3x3xi1>, tensor<2x4x3x3xf32>
+  %p = nn.softmax %sm : tensor<2x4x3x3xf32>
+  %o = nn.matmul %p, %k : tensor<2x4x3x3xf32>, tensor<2x4x3x4xf32>
+  return %o : tensor<2x4x3x4xf32>
+}
