@@ -1,5 +1,7 @@
 //===- OutlineKernels.cpp - The cpu-outline-kernels pass -------------------===//
 
+#include "Kernels.h"
+
 #include "bigmac/Target/CPUPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,18 +23,24 @@ namespace bigmac {
 using namespace mlir;
 using namespace bigmac;
 
-namespace {
-
-/// Whether `op` calls a function that takes buffers (those that only report an error take none).
-bool callsLibrary(Operation *op) {
+/// Functions that only report an error take no buffers.
+static bool callsLibrary(Operation *op) {
+  auto takesBuffers = [](func::CallOp call) {
+    return llvm::any_of(call.getOperandTypes(), llvm::IsaPred<MemRefType, LLVM::LLVMPointerType>);
+  };
   return op
-      ->walk([](func::CallOp call) {
-        bool takesBuffers =
-            llvm::any_of(call.getOperandTypes(), llvm::IsaPred<MemRefType, LLVM::LLVMPointerType>);
-        return takesBuffers ? WalkResult::interrupt() : WalkResult::advance();
+      ->walk([&](func::CallOp call) {
+        return takesBuffers(call) ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
+
+bool bigmac::isKernel(Operation *op) {
+  auto loop = dyn_cast<scf::ForOp>(op);
+  return loop && loop.getNumResults() == 0 && !callsLibrary(loop);
+}
+
+namespace {
 
 /// Whether the kernel recomputes `op` rather than take its result as an argument. The workspace's
 /// parts are arguments: that is what makes them distinct pointers.
@@ -55,10 +63,8 @@ public:
 private:
   void collect(Block &block, SmallVectorImpl<scf::ForOp> &loops) {
     for (Operation &op : block) {
-      auto loop = dyn_cast<scf::ForOp>(op);
-      // What a loop carries would have to be returned; no kernel does.
-      if (loop && loop.getNumResults() == 0 && !callsLibrary(loop)) {
-        loops.push_back(loop);
+      if (isKernel(&op)) {
+        loops.push_back(cast<scf::ForOp>(op));
         continue;
       }
       for (Region &region : op.getRegions())

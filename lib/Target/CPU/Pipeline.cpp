@@ -83,8 +83,9 @@ static void buildBufferPasses(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createConvertContractToGemm());
   passes.nest<func::FuncOp>().addPass(createCPULowerToLoops());
-  passes.addPass(createCPUPlanWorkspace());
   passes.addPass(createCanonicalizerPass());
+  // Nothing in between: places are chosen for the loops that become kernels.
+  passes.addPass(createCPUPlanWorkspace());
   passes.addPass(createCPUOutlineKernels());
 }
 

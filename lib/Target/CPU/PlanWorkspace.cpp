@@ -1,5 +1,7 @@
 //===- PlanWorkspace.cpp - The cpu-plan-workspace pass ---------------------===//
 
+#include "Kernels.h"
+
 #include "bigmac/Planning/MemoryPlanner.h"
 #include "bigmac/Target/CPUPasses.h"
 
@@ -18,7 +20,8 @@ using namespace bigmac;
 
 namespace {
 
-/// When ops of a function begin and end, in program order. An op with regions ends after them.
+/// When ops of a function begin and end, in program order. An op with regions ends after them; all
+/// of a kernel happens at once.
 class Timeline {
 public:
   explicit Timeline(func::FuncOp function) { number(function); }
@@ -33,7 +36,10 @@ private:
       for (Block &block : region)
         for (Operation &nested : block)
           number(&nested);
-    spans[op] = {begin, next};
+    std::pair<uint64_t, uint64_t> span = {begin, next};
+    spans[op] = span;
+    if (isKernel(op))
+      op->walk([&](Operation *nested) { spans[nested] = span; });
   }
 
   uint64_t next = 0;

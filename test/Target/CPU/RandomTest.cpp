@@ -78,7 +78,7 @@ private:
   }
 
   void step() {
-    switch (below(15)) {
+    switch (below(16)) {
     case 0: {
       const char *ops[] = {"arith.negf", "math.tanh",  "math.absf",
                            "nn.silu",    "nn.sigmoid", "nn.gelu"};
@@ -111,6 +111,8 @@ private:
     case 12:
     case 13:
       return product();
+    case 14:
+      return attend();
     default:
       return split();
     }
@@ -297,6 +299,31 @@ private:
          out);
   }
 
+  /// Attention of a value with keys and values of its own, and its backward.
+  void attend() {
+    Value q = any();
+    if (q.shape.size() != 4)
+      return;
+    int64_t heads = q.shape[1], kvHeads = heads % 2 == 0 && below(2) ? heads / 2 : heads;
+    int64_t keys = 1 + below(9), depth = 1 + below(5);
+    Shape k = {q.shape[0], kvHeads, keys, q.shape[3]}, v = {q.shape[0], kvHeads, keys, depth};
+    Shape out = {q.shape[0], heads, q.shape[2], depth}, rows = {q.shape[0], heads, q.shape[2]};
+    Value key = argument(k), value = argument(v), grad = argument(out);
+    std::string causal = below(2) ? "causal " : "", id = std::to_string(next++);
+    std::string types = typeName(q.shape) + ", " + typeName(k) + ", " + typeName(v);
+    body << "  %y" << id << ", %r" << id << " = nn.attention " << causal << q.name << ", "
+         << key.name << ", " << value.name << " scale 0.5 : " << types << "\n";
+    values.push_back({"%y" + id, out});
+    body << "  %dq" << id << ", %dk" << id << ", %dv" << id << " = nn.attention_backward "
+         << causal << q.name << ", " << key.name << ", " << value.name << ", %y" << id << ", %r"
+         << id << ", " << grad.name << " scale 0.5 : " << types << ", " << typeName(out) << ", "
+         << typeName(rows) << ", " << typeName(out) << "\n";
+    for (auto [name, shape] :
+         {std::pair("%dq", q.shape), std::pair("%dk", k), std::pair("%dv", v)})
+      if (below(2))
+        values.push_back({name + id, shape});
+  }
+
   /// What rotary embeddings do.
   void split() {
     Value v = any();
@@ -437,4 +464,4 @@ TEST_P(RandomGraph, EqualsTheInterpreter) {
                                                                 << generator.task();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RandomGraph, testing::Range(0u, 1000u));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomGraph, testing::Range(1000u, 2500u));
