@@ -43,7 +43,7 @@ static void readSignature(StringRef text, llvm::StringMap<std::string> &kinds) {
   }
 }
 
-LogicalResult Initializers::readMetadata() {
+void Initializers::readMetadata() {
   if (auto it = model.graph.metadata.find(kSignatureKey); it != model.graph.metadata.end())
     readSignature(it->second, kinds);
   auto note = [&](StringRef name, const std::map<std::string, std::string> &metadata) {
@@ -62,7 +62,6 @@ LogicalResult Initializers::readMetadata() {
     for (StringRef name : names)
       frozen.insert(name);
   }
-  return success();
 }
 
 /// The names in a Python list like "['a.weight', 'b']" that `isName` knows.
@@ -180,7 +179,7 @@ static LogicalResult compile(Location loc, ArrayRef<std::string> texts, bool tra
 }
 
 /// Rule 1.
-LogicalResult Initializers::applyPatterns(const llvm::StringSet<> &used) {
+LogicalResult Initializers::applyPatterns() {
   SmallVector<NamePattern> patterns;
   Location loc = module.getLoc();
   if (failed(compile(loc, options.freeze, false, patterns)) ||
@@ -217,8 +216,7 @@ LogicalResult Initializers::applyPatterns(const llvm::StringSet<> &used) {
 }
 
 LogicalResult Initializers::classify(const llvm::StringSet<> &used) {
-  if (failed(readMetadata()))
-    return failure();
+  readMetadata();
   for (auto [index, tensor] : llvm::enumerate(model.graph.initializers)) {
     if (tensor.name.empty())
       return emitError(module.getLoc()) << "initializer " << index << " has no name";
@@ -232,7 +230,7 @@ LogicalResult Initializers::classify(const llvm::StringSet<> &used) {
     decide(tensor, info);
     infos.push_back(std::move(info));
   }
-  if (failed(applyPatterns(used)))
+  if (failed(applyPatterns()))
     return failure();
   for (auto [info, tensor] : llvm::zip_equal(infos, model.graph.initializers)) {
     if (!used.contains(info.name)) {

@@ -42,8 +42,8 @@ private:
               std::string &error);
   mlir::FailureOr<ExternalData::Range> locate(mlir::Location loc, const Tensor &tensor,
                                               mlir::RankedTensorType type);
-  mlir::LogicalResult readMetadata();
-  mlir::LogicalResult applyPatterns(const llvm::StringSet<> &used);
+  void readMetadata();
+  mlir::LogicalResult applyPatterns();
   void decide(const Tensor &tensor, InitializerInfo &info);
   bool holdsMask(const Tensor &tensor, mlir::RankedTensorType type);
   mlir::LogicalResult checkNothingLost(const Tensor &tensor);
