@@ -57,6 +57,36 @@ LogicalResult checkBufferArgument(func::FuncOp task, unsigned index) {
   return success();
 }
 
+/// The addition of `value`'s sum that has `read` as an operand, or null.
+Operation *additionTo(Value read, Value value) {
+  auto add = value.getDefiningOp<arith::AddFOp>();
+  if (!add || !value.hasOneUse())
+    return nullptr;
+  if (add.getLhs() == read || add.getRhs() == read)
+    return add;
+  Operation *left = additionTo(read, add.getLhs());
+  return left ? left : additionTo(read, add.getRhs());
+}
+
+/// Leaves the value read from a buffer to the addition that updates it: all other users, which
+/// might come after the update, get a copy.
+void keepForUpdate(bufferization::ToTensorOp read, Value updated) {
+  Operation *update = additionTo(read, updated);
+  auto isOther = [&](OpOperand &use) {
+    auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(use.getOwner());
+    return use.getOwner() != update && !(write && write.getDest() == use.get());
+  };
+  if (llvm::none_of(read->getUses(), isOther))
+    return;
+  OpBuilder builder(read->getContext());
+  builder.setInsertionPointAfter(read);
+  auto copy = bufferization::AllocTensorOp::create(builder, read.getLoc(),
+                                                   cast<RankedTensorType>(read.getType()),
+                                                   ValueRange(), read.getResult());
+  read.getResult().replaceUsesWithIf(
+      copy.getResult(), [&](OpOperand &use) { return use.getOwner() != copy && isOther(use); });
+}
+
 /// A value that updates a buffer is written over the value that was read from it, if any: so the
 /// analysis that bufferizes knows that the two share bytes.
 void linkUpdateToRead(BlockArgument buffer) {
@@ -75,6 +105,7 @@ void linkUpdateToRead(BlockArgument buffer) {
   Value updated = bufferization::MaterializeInDestinationOp::create(
                       builder, write.getLoc(), read.getType(), write.getSource(), read.getResult())
                       .getResult();
+  keepForUpdate(read, write.getSource());
   write.getSourceMutable().assign(updated);
 }
 

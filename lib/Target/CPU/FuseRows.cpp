@@ -5,6 +5,7 @@
 #include "bigmac/Target/CPUPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -60,6 +61,12 @@ public:
           needed.insert(*lastEffect);
         lastEffect = node;
       }
+      // A value is read before it is written over.
+      if (auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(op))
+        for (Operation *reader : write.getDest().getUsers())
+          if (Operation *ancestor = block.findAncestorOpInBlock(*reader))
+            if (position.contains(ancestor))
+              needed.insert(nodeOf[ancestor]);
       needed.remove(node);
       for (unsigned producer : needed) {
         users[producer].push_back(node);
