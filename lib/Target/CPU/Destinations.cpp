@@ -26,12 +26,15 @@ MemRefType bufferOf(RankedTensorType type) {
   return MemRefType::get(type.getShape(), type.getElementType());
 }
 
+bool hasElements(ShapedType type) { return type.hasStaticShape() && type.getNumElements() > 0; }
+
 LogicalResult checkBufferArgument(func::FuncOp task, unsigned index) {
   BlockArgument argument = task.getArgument(index);
   auto type = cast<MemRefType>(argument.getType());
-  if (!type.hasStaticShape() || !type.getLayout().isIdentity())
+  if (!hasElements(type) || !type.getLayout().isIdentity())
     return task.emitOpError("has buffer argument ")
-           << index << " of type " << type << "; expected a static shape without a layout";
+           << index << " of type " << type
+           << "; expected a static shape without a layout, with at least one element";
   unsigned reads = 0, writes = 0;
   for (OpOperand &use : argument.getUses()) {
     Operation *user = use.getOwner();
@@ -100,12 +103,12 @@ void linkUpdateToRead(BlockArgument buffer) {
   }
   if (!read || !write)
     return;
+  keepForUpdate(read, write.getSource());
   OpBuilder builder(write);
   read->moveBefore(&read->getBlock()->front());
   Value updated = bufferization::MaterializeInDestinationOp::create(
                       builder, write.getLoc(), read.getType(), write.getSource(), read.getResult())
                       .getResult();
-  keepForUpdate(read, write.getSource());
   write.getSourceMutable().assign(updated);
 }
 
@@ -145,9 +148,10 @@ LogicalResult convertTask(func::FuncOp task) {
       continue;
     }
     auto type = dyn_cast<RankedTensorType>(argument.getType());
-    if (!type || !type.hasStaticShape())
+    if (!type || !hasElements(type))
       return task.emitOpError("has argument ")
-             << i << " of type " << argument.getType() << "; expected a static tensor or memref";
+             << i << " of type " << argument.getType()
+             << "; expected a static tensor or memref with at least one element";
     argument.setType(bufferOf(type));
     if (argument.use_empty())
       continue;
@@ -163,9 +167,10 @@ LogicalResult convertTask(func::FuncOp task) {
   builder.setInsertionPoint(terminator);
   for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (!type || !type.hasStaticShape())
+    if (!type || !hasElements(type))
       return task.emitOpError("has result ")
-             << i << " of type " << value.getType() << "; expected a static tensor";
+             << i << " of type " << value.getType()
+             << "; expected a static tensor with at least one element";
     Location loc = value.getLoc();
     BlockArgument out = task.front().addArgument(bufferOf(type), loc);
     bufferization::MaterializeInDestinationOp::create(builder, loc, Type(), value, out,

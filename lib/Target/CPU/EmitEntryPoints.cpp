@@ -40,6 +40,14 @@ void emitEntryPoint(LLVM::LLVMFuncOp body) {
 
 struct CPUEmitEntryPoints : bigmac::impl::CPUEmitEntryPointsBase<CPUEmitEntryPoints> {
   void runOnOperation() override {
+    WalkResult lowered = getOperation()->walk([&](Operation *op) {
+      if (op == getOperation() || isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
+        return WalkResult::advance();
+      op->emitOpError("was not lowered to the LLVM dialect");
+      return WalkResult::interrupt();
+    });
+    if (lowered.wasInterrupted())
+      return signalPassFailure();
     for (auto function : llvm::to_vector(getOperation().getOps<LLVM::LLVMFuncOp>())) {
       if (function.isExternal())
         continue;

@@ -53,11 +53,13 @@ class Outliner {
 public:
   explicit Outliner(ModuleOp module) : module(module), symbols(module) {}
 
-  void run(func::FuncOp task) {
+  LogicalResult run(func::FuncOp task) {
     SmallVector<scf::ForOp> loops;
     collect(task.front(), loops);
     for (scf::ForOp loop : loops)
-      outline(loop);
+      if (failed(outline(loop)))
+        return failure();
+    return success();
   }
 
 private:
@@ -73,7 +75,7 @@ private:
     }
   }
 
-  void outline(scf::ForOp loop) {
+  LogicalResult outline(scf::ForOp loop) {
     // Values from outside: arguments, or recomputed from arguments.
     llvm::SetVector<Operation *> recomputed;
     llvm::SetVector<Value> arguments;
@@ -83,6 +85,9 @@ private:
       captured.insert(operand);
     for (Value value : captured)
       capture(value, recomputed, arguments);
+    for (Value argument : arguments)
+      if (failed(checkDistinct(loop, argument)))
+        return failure();
 
     Location loc = loop.getLoc();
     OpBuilder builder(module.getContext());
@@ -103,6 +108,19 @@ private:
     builder.setInsertionPoint(loop);
     func::CallOp::create(builder, loc, shared, arguments.getArrayRef());
     loop.erase();
+    return success();
+  }
+
+  /// Arguments of a task, parts of its workspace and constants are different bytes; another buffer
+  /// might be one of them by another name.
+  static LogicalResult checkDistinct(scf::ForOp loop, Value argument) {
+    if (!isa<MemRefType>(argument.getType()))
+      return success();
+    auto block = dyn_cast<BlockArgument>(argument);
+    if (block ? isa<func::FuncOp>(block.getOwner()->getParentOp())
+              : isa<memref::ViewOp, memref::GetGlobalOp>(argument.getDefiningOp()))
+      return success();
+    return loop.emitOpError("uses a buffer that may be the same as another: ") << argument;
   }
 
   /// Postorder, so that `recomputed` defines before it uses.
@@ -159,8 +177,8 @@ struct CPUOutlineKernels : bigmac::impl::CPUOutlineKernelsBase<CPUOutlineKernels
   void runOnOperation() override {
     Outliner outliner(getOperation());
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
-      if (!function.isExternal() && function.isPublic())
-        outliner.run(function);
+      if (!function.isExternal() && function.isPublic() && failed(outliner.run(function)))
+        return signalPassFailure();
   }
 };
 

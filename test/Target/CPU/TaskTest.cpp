@@ -156,6 +156,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"dynamic",
                 "func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> { return %x : tensor<?xf32> }",
                 "has argument 0 of type 'tensor<?xf32>'; expected a static tensor or memref"},
+        BadCase{"empty",
+                "func.func @f(%x: tensor<0x3xf32>) -> tensor<0x3xf32> {\n"
+                "return %x : tensor<0x3xf32>\n}",
+                "has argument 0 of type 'tensor<0x3xf32>'; expected a static tensor or memref with "
+                "at least one element"},
         BadCase{"layout", "func.func @f(%x: memref<4xf32, strided<[2]>>) { return }",
                 "expected a static shape without a layout"},
         BadCase{"read twice",
