@@ -11,6 +11,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
@@ -94,6 +95,32 @@ struct WriteBeforeReshape : OpRewritePattern<bufferization::MaterializeInDestina
   }
 };
 
+/// The pieces of a concatenation are written to parts of its destination.
+struct WriteBeforeConcat : OpRewritePattern<bufferization::MaterializeInDestinationOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(bufferization::MaterializeInDestinationOp op,
+                                PatternRewriter &rewriter) const override {
+    auto concat = op.getSource().getDefiningOp<tensor::ConcatOp>();
+    if (!concat || !concat->hasOneUse() || !isa<MemRefType>(op.getDest().getType()))
+      return failure();
+    int64_t rank = concat.getType().getRank(), dim = concat.getDim(), begin = 0;
+    SmallVector<OpFoldResult> offsets(rank, rewriter.getIndexAttr(0));
+    SmallVector<OpFoldResult> strides(rank, rewriter.getIndexAttr(1));
+    for (Value piece : concat.getInputs()) {
+      ArrayRef<int64_t> shape = cast<RankedTensorType>(piece.getType()).getShape();
+      offsets[dim] = rewriter.getIndexAttr(begin);
+      Value part =
+          memref::SubViewOp::create(rewriter, op.getLoc(), op.getDest(), offsets,
+                                    getAsIndexOpFoldResult(rewriter.getContext(), shape), strides);
+      bufferization::MaterializeInDestinationOp::create(rewriter, op.getLoc(), Type(), piece, part,
+                                                        op.getRestrict(), op.getWritable());
+      begin += shape[dim];
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct CPUBufferize : bigmac::impl::CPUBufferizeBase<CPUBufferize> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
@@ -101,12 +128,13 @@ struct CPUBufferize : bigmac::impl::CPUBufferizeBase<CPUBufferize> {
     for (auto task : module.getOps<func::FuncOp>())
       if (!task.isExternal())
         sinkRecomputed(task);
-    RewritePatternSet writes(&getContext());
-    writes.add<WriteBeforeReshape>(&getContext());
-    // Pieces are computed where they belong.
-    tensor::populateDecomposeTensorConcatPatterns(writes);
-    if (failed(applyPatternsGreedily(module, std::move(writes),
-                                     GreedyRewriteConfig().enableConstantCSE(false))))
+    // Destinations first: afterwards a concatenation is a chain of insertions.
+    RewritePatternSet writes(&getContext()), pieces(&getContext());
+    writes.add<WriteBeforeReshape, WriteBeforeConcat>(&getContext());
+    tensor::populateDecomposeTensorConcatPatterns(pieces);
+    GreedyRewriteConfig config = GreedyRewriteConfig().enableConstantCSE(false);
+    if (failed(applyPatternsGreedily(module, std::move(writes), config)) ||
+        failed(applyPatternsGreedily(module, std::move(pieces), config)))
       return signalPassFailure();
 
     IRRewriter rewriter(module);

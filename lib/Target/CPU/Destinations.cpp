@@ -114,7 +114,7 @@ void linkUpdateToRead(BlockArgument buffer) {
 
 /// Fails at the first op that a task may not have.
 LogicalResult checkOps(func::FuncOp task) {
-  WalkResult result = task.walk([&](Operation *op) {
+  WalkResult result = task.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (op == task ||
         isa<func::ReturnOp, bufferization::ToTensorOp, bufferization::MaterializeInDestinationOp>(
             op))
