@@ -4,19 +4,18 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "OutputFile.h"
-#include "Report.h"
-#include "Timeline.h"
+#include "Outputs.h"
 #include "bigmac/Planning/CostsJson.h"
 #include "bigmac/Planning/Limits.h"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <memory>
 #include <new>
 #include <optional>
+#include <vector>
 
 using namespace bigmac;
 using namespace bigmac::planning;
@@ -25,15 +24,14 @@ namespace {
 
 struct Options {
   std::string costs;
-  std::string schedule = "bigmac";
+  std::vector<std::string> schedules = {"bigmac"};
   uint64_t ranks = 1;
   uint64_t chunks = 1;
   std::optional<uint64_t> microbatches;
   std::optional<uint64_t> memoryLimit;
   uint32_t effort = 1;
   Jitter jitter;
-  std::string report;
-  std::string actions;
+  sim::OutputOptions outputs;
 };
 
 /// CLI11 reads "-1" as 2^64 - 1, "010" as 8, and takes what is too large for the largest number.
@@ -48,10 +46,13 @@ void declareOptions(CLI::App &app, Options &options) {
   app.add_option("costs", options.costs, "Costs of the actions, a JSON file")
       ->required()
       ->type_name("COSTS.json");
-  app.add_option("--schedule", options.schedule,
-                 "bigmac, 1f1b, interleaved, gpipe or encoder-first")
+  app.add_option("--schedule", options.schedules,
+                 "bigmac, 1f1b, interleaved, gpipe or encoder-first; several, separated by commas, "
+                 "are compared")
       ->type_name("NAME")
-      ->capture_default_str();
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->default_str("bigmac");
   app.add_option("--ranks", options.ranks, "Pipeline ranks")
       ->type_name("P")
       ->check(checkCount)
@@ -81,34 +82,32 @@ void declareOptions(CLI::App &app, Options &options) {
       ->type_name("N")
       ->check(checkCount)
       ->capture_default_str();
-  app.add_option("--report", options.report,
+  app.add_option("--report", options.outputs.report,
                  "Write the figures to a file, as JSON; - prints JSON in place of the table")
       ->type_name("FILE");
-  app.add_option("--emit-actions", options.actions,
+  app.add_option("--emit-actions", options.outputs.actions,
                  "Write every action with its times, one JSON object a line; - prints them in "
                  "place of the table")
       ->type_name("FILE");
 }
 
-bool endsWith(const std::string &text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+Result<std::vector<ScheduleKind>> parseKinds(const std::vector<std::string> &names) {
+  std::vector<ScheduleKind> kinds;
+  for (const std::string &name : names) {
+    Result<ScheduleKind> kind = parseScheduleKind(name);
+    if (!kind)
+      return kind.error();
+    if (std::find(kinds.begin(), kinds.end(), *kind) != kinds.end())
+      return Error{"--schedule: " + name + " is given twice"};
+    kinds.push_back(*kind);
+  }
+  return kinds;
 }
 
-Status checkOutputs(const Options &options) {
-  if (endsWith(options.report, ".html"))
-    return Error{"--report=" + options.report +
-                 ": HTML reports are not built in this version; use a .json file, or - for JSON "
-                 "on the standard output"};
-  if (!options.report.empty() && options.report == options.actions)
-    return Error{"--report and --emit-actions both write to " + options.report};
-  return Status::success();
-}
-
-Result<sim::Simulation> simulate(const Options &options) {
-  sim::Simulation simulation;
-  Result<ScheduleKind> kind = parseScheduleKind(options.schedule);
-  if (!kind)
-    return kind.error();
+Result<std::vector<sim::Simulation>> simulateAll(const Options &options) {
+  Result<std::vector<ScheduleKind>> kinds = parseKinds(options.schedules);
+  if (!kinds)
+    return kinds.error();
   uint64_t microbatches = options.microbatches.value_or(options.ranks);
   if (Status status = checkSize(options.ranks, options.chunks, microbatches, 2); !status)
     return status.error();
@@ -123,60 +122,16 @@ Result<sim::Simulation> simulate(const Options &options) {
   problem.costs = std::move(*costs);
   problem.memoryLimit = options.memoryLimit;
   problem.effort = options.effort;
-  Result<Schedule> schedule = buildSchedule(*kind, problem);
-  if (!schedule)
-    return schedule.error();
-
-  simulation.kind = *kind;
-  simulation.schedule = std::move(*schedule);
-  simulation.jitter = options.jitter;
-  StandardDependencies dependencies(
-      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches),
-      simulation.schedule.splitGenerator);
-  Result<Timing> timing = execute(simulation.schedule, dependencies, problem.costs, options.jitter);
-  if (!timing)
-    return timing.error();
-  simulation.timing = std::move(*timing);
-  Result<Figures> figures =
-      measure(simulation.schedule, simulation.timing, dependencies, problem.costs, options.jitter);
-  if (!figures)
-    return figures.error();
-  simulation.figures = std::move(*figures);
-  simulation.plannedMakespan = simulation.figures.makespan;
-  if (options.jitter.amount > 0) {
-    Result<Timing> planned = execute(simulation.schedule, dependencies, problem.costs);
-    if (!planned)
-      return planned.error();
-    simulation.plannedMakespan = planned->makespan;
+  std::vector<sim::Simulation> simulations;
+  for (ScheduleKind kind : *kinds) {
+    Result<sim::Simulation> simulation = sim::simulate(kind, problem, options.jitter);
+    if (!simulation && kinds->size() > 1)
+      return Error{std::string(scheduleName(kind)) + ": " + simulation.message()};
+    if (!simulation)
+      return simulation.error();
+    simulations.push_back(std::move(*simulation));
   }
-  return simulation;
-}
-
-Status writeOutputs(const Options &options, const sim::Simulation &simulation) {
-  // Both files are whole before either takes its place.
-  std::unique_ptr<sim::OutputFile> report, actions;
-  if (!options.report.empty()) {
-    report = std::make_unique<sim::OutputFile>(options.report);
-    report->write(jsonReport(simulation));
-  }
-  if (!options.actions.empty()) {
-    actions = std::make_unique<sim::OutputFile>(options.actions);
-    writeActions(simulation, *actions);
-    if (Status status = actions->commit(); !status)
-      return status;
-  }
-  if (report)
-    if (Status status = report->commit(); !status)
-      return status;
-  if (options.report == "-" || options.actions == "-")
-    return Status::success();
-
-  std::string text = tableReport(simulation);
-  if (simulation.schedule.ranks <= sim::mostTimelineRanks)
-    text += "\n" + sim::timeline(simulation, 100);
-  sim::OutputFile standard("-");
-  standard.write(text);
-  return standard.commit();
+  return simulations;
 }
 
 int fail(const std::string &message) {
@@ -197,12 +152,12 @@ int runTool(int argc, char **argv) {
       return app.exit(error);
     return fail(std::string(error.what()) + " (--help lists the options)");
   }
-  if (Status status = checkOutputs(options); !status)
+  if (Status status = checkOutputs(options.outputs); !status)
     return fail(status.message());
-  Result<sim::Simulation> simulation = simulate(options);
-  if (!simulation)
-    return fail(simulation.message());
-  if (Status status = writeOutputs(options, *simulation); !status)
+  Result<std::vector<sim::Simulation>> simulations = simulateAll(options);
+  if (!simulations)
+    return fail(simulations.message());
+  if (Status status = writeOutputs(options.outputs, *simulations); !status)
     return fail(status.message());
   return 0;
 }

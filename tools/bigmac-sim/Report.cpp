@@ -43,7 +43,7 @@ std::string line(const std::string &name, const std::string &value) {
 
 } // namespace
 
-std::string jsonReport(const Simulation &simulation) {
+static nlohmann::ordered_json jsonFigures(const Simulation &simulation) {
   const Schedule &schedule = simulation.schedule;
   const Figures &figures = simulation.figures;
   nlohmann::ordered_json report;
@@ -67,6 +67,15 @@ std::string jsonReport(const Simulation &simulation) {
     report["jitter"] = {{"amount", simulation.jitter.amount},
                         {"seed", simulation.jitter.seed},
                         {"planned_makespan", simulation.plannedMakespan}};
+  return report;
+}
+
+std::string jsonReport(std::span<const Simulation> simulations) {
+  if (simulations.size() == 1)
+    return jsonFigures(simulations.front()).dump(2) + "\n";
+  nlohmann::ordered_json report;
+  for (const Simulation &simulation : simulations)
+    report["schedules"].push_back(jsonFigures(simulation));
   return report.dump(2) + "\n";
 }
 
@@ -104,14 +113,45 @@ std::string tableReport(const Simulation &simulation) {
   return text;
 }
 
-void writeActions(const Simulation &simulation, OutputFile &file) {
+std::string comparisonTable(std::span<const Simulation> simulations) {
+  std::vector<std::vector<std::string>> rows = {{"schedule", "makespan", "bound", "bubble",
+                                                 "encoder units", "generator units",
+                                                 "LLM microbatches", "waiting W", "peak bytes"}};
+  for (const Simulation &simulation : simulations) {
+    const Figures &figures = simulation.figures;
+    std::string bytes = "-";
+    if (!figures.peakBytes.empty())
+      bytes = std::to_string(*std::max_element(figures.peakBytes.begin(), figures.peakBytes.end()));
+    rows.push_back({std::string(scheduleName(simulation.kind)), shortNumber(figures.makespan),
+                    shortNumber(figures.bound), percent(figures.bubble),
+                    std::to_string(figures.peakEncoderUnits),
+                    std::to_string(figures.peakGeneratorUnits),
+                    shortNumber(figures.peakLlmMicrobatches),
+                    std::to_string(figures.peakPendingWeightGradients), bytes});
+  }
+  std::vector<size_t> widths(rows.front().size(), 0);
+  for (const auto &row : rows)
+    for (size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  for (const auto &row : rows) {
+    // Names to the left, numbers to the right.
+    text += row[0] + std::string(widths[0] - row[0].size(), ' ');
+    for (size_t i = 1; i < row.size(); ++i)
+      text += "  " + std::string(widths[i] - row[i].size(), ' ') + row[i];
+    text += "\n";
+  }
+  return text;
+}
+
+static void writeActions(const Simulation &simulation, const std::string &start, OutputFile &file) {
   const Schedule &schedule = simulation.schedule;
   std::string text;
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
     for (size_t i = 0; i < schedule.orders[rank].size(); ++i) {
       const Action &action = schedule.orders[rank][i];
       text.clear();
-      text += "{\"rank\":" + std::to_string(rank) + ",\"kind\":\"";
+      text += start + "\"rank\":" + std::to_string(rank) + ",\"kind\":\"";
       text += kindName(action);
       text += "\",\"component\":\"";
       text += componentName(action.component);
@@ -128,6 +168,15 @@ void writeActions(const Simulation &simulation, OutputFile &file) {
       text += "}\n";
       file.write(text);
     }
+  }
+}
+
+void writeActions(std::span<const Simulation> simulations, OutputFile &file) {
+  for (const Simulation &simulation : simulations) {
+    std::string start = "{";
+    if (simulations.size() > 1)
+      start += "\"schedule\":\"" + std::string(scheduleName(simulation.kind)) + "\",";
+    writeActions(simulation, start, file);
   }
 }
 

@@ -5,20 +5,26 @@
 
 #include "Simulation.h"
 
+#include <span>
 #include <string>
 
 namespace bigmac::sim {
 
 class OutputFile;
 
-/// The report for programs: one JSON object.
-std::string jsonReport(const Simulation &simulation);
+/// The report for programs: one JSON object, of a single schedule its figures, of several a list of
+/// such objects under "schedules".
+std::string jsonReport(std::span<const Simulation> simulations);
 
-/// The report for people.
+/// The report of one schedule for people.
 std::string tableReport(const Simulation &simulation);
 
-/// Every action as a line of JSON, rank by rank, in order.
-void writeActions(const Simulation &simulation, OutputFile &file);
+/// Several schedules for people, a line each.
+std::string comparisonTable(std::span<const Simulation> simulations);
+
+/// Every action as a line of JSON, rank by rank, in order. Of several schedules, a line says first
+/// which it is of.
+void writeActions(std::span<const Simulation> simulations, OutputFile &file);
 
 } // namespace bigmac::sim
 

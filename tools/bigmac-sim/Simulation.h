@@ -6,11 +6,16 @@
 #include "bigmac/Planning/Executor.h"
 #include "bigmac/Planning/ScheduleBuilder.h"
 
+#include <memory>
+
 namespace bigmac::sim {
 
 /// What the outputs show.
 struct Simulation {
   planning::ScheduleKind kind = planning::ScheduleKind::BigMac;
+  /// What the schedule was executed with.
+  planning::Costs costs;
+  std::unique_ptr<planning::Dependencies> dependencies;
   planning::Schedule schedule;
   planning::Timing timing;
   planning::Figures figures;
@@ -18,6 +23,10 @@ struct Simulation {
   /// The makespan without jitter, for which the schedule was chosen.
   double plannedMakespan = 0;
 };
+
+/// Builds the schedule, executes it (with jitter, where asked for) and measures it.
+planning::Result<Simulation> simulate(planning::ScheduleKind kind, const planning::Problem &problem,
+                                      const planning::Jitter &jitter);
 
 } // namespace bigmac::sim
 

@@ -1,0 +1,43 @@
+//===- Simulation.cpp - Builds, executes and measures a schedule ----------===//
+
+#include "Simulation.h"
+
+namespace bigmac::sim {
+
+using namespace planning;
+
+Result<Simulation> simulate(ScheduleKind kind, const Problem &problem, const Jitter &jitter) {
+  Result<Schedule> schedule = buildSchedule(kind, problem);
+  if (!schedule)
+    return schedule.error();
+  Simulation simulation;
+  simulation.kind = kind;
+  simulation.costs = problem.costs;
+  simulation.schedule = std::move(*schedule);
+  simulation.jitter = jitter;
+  simulation.dependencies = std::make_unique<StandardDependencies>(
+      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches),
+      simulation.schedule.splitGenerator);
+
+  Result<Timing> timing =
+      execute(simulation.schedule, *simulation.dependencies, simulation.costs, jitter);
+  if (!timing)
+    return timing.error();
+  simulation.timing = std::move(*timing);
+  Result<Figures> figures = measure(simulation.schedule, simulation.timing,
+                                    *simulation.dependencies, simulation.costs, jitter);
+  if (!figures)
+    return figures.error();
+  simulation.figures = std::move(*figures);
+  simulation.plannedMakespan = simulation.figures.makespan;
+  if (jitter.amount > 0) {
+    Result<Timing> planned =
+        execute(simulation.schedule, *simulation.dependencies, simulation.costs);
+    if (!planned)
+      return planned.error();
+    simulation.plannedMakespan = planned->makespan;
+  }
+  return simulation;
+}
+
+} // namespace bigmac::sim
