@@ -2,6 +2,7 @@
 
 #include "bigmac/Pipelines/Compile.h"
 
+#include "bigmac/Planning/ScheduleBuilder.h"
 #include "dialects/NN/Transforms/Passes.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
 #include "dialects/RT/IR/RT.h"
@@ -55,7 +56,11 @@ void bigmac::buildPartitionPipeline(OpPassManager &passes, const CompileOptions 
   partition.components.assign(options.components.begin(), options.components.end());
   partition.lossWeight = options.lossWeight;
   passes.addPass(pipeline::createPipelinePartition(partition));
-  passes.addPass(pipeline::createPipelineDifferentiate());
+  // Another name than a schedule's is an error of pipeline-schedule.
+  planning::Result<planning::ScheduleKind> kind = planning::parseScheduleKind(options.schedule);
+  pipeline::PipelineDifferentiateOptions derivatives;
+  derivatives.splitWeightGradient = kind && planning::splitsBackward(*kind);
+  passes.addPass(pipeline::createPipelineDifferentiate(derivatives));
   // The derivatives of equal subexpressions are equal: what two rules build twice is one value.
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());

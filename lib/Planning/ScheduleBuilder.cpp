@@ -52,6 +52,10 @@ std::string namesOf(bool builtOnly) {
 
 std::string_view scheduleName(ScheduleKind kind) { return entryOf(kind).name; }
 
+bool splitsBackward(ScheduleKind kind) {
+  return kind == ScheduleKind::Zb || kind == ScheduleKind::BigMacZb;
+}
+
 Result<ScheduleKind> parseScheduleKind(std::string_view name) {
   for (const Entry &entry : entries)
     if (entry.name == name)

@@ -107,7 +107,7 @@ void ProgramDependencies::append(uint32_t rank, const planning::Action &consumer
   TaskOp task = program.taskOf(rank, consumer);
   if (!task)
     return;
-  bool ownForward = false;
+  bool ownForward = false, ownBackward = false;
   // Several values of one producer are one dependency on the same rank, a transfer each between
   // ranks.
   DenseSet<Value> seen;
@@ -121,11 +121,17 @@ void ProgramDependencies::append(uint32_t rank, const planning::Action &consumer
       continue;
     uint32_t channel = from == rank ? 0 : program.channelOf(input);
     producers.push_back({from, channel, program.actionOf(producer, consumer.microbatch)});
-    ownForward |= producer.getComponent() == task.getComponent() &&
-                  producer.getStage() == task.getStage() && producer.getPhase() == Phase::forward;
+    bool own =
+        producer.getComponent() == task.getComponent() && producer.getStage() == task.getStage();
+    ownForward |= own && producer.getPhase() == Phase::forward;
+    ownBackward |= own && producer.getPhase() == Phase::backward;
   }
-  // A backward comes after its forward even where it needs nothing of it.
+  // A backward comes after its forward, a weight gradient after its backward, even where they need
+  // nothing of them.
   if (!ownForward && task.getPhase() != Phase::forward)
     if (TaskOp forward = program.task(task.getComponent(), Phase::forward, task.getStage()))
       producers.push_back({rank, 0, program.actionOf(forward, consumer.microbatch)});
+  if (!ownBackward && task.getPhase() == Phase::weight_gradient)
+    if (TaskOp backward = program.task(task.getComponent(), Phase::backward, task.getStage()))
+      producers.push_back({rank, 0, program.actionOf(backward, consumer.microbatch)});
 }

@@ -15,6 +15,27 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
 
+/// Schedules that split B from W take programs that are split, the others programs that are not.
+static LogicalResult checkSplit(UnscheduledOp unscheduled, bool splits, StringRef schedule) {
+  for (auto task : unscheduled.getBody()->getOps<TaskOp>()) {
+    if (task.getComponent() != Component::llm)
+      continue;
+    if (!splits && task.getPhase() == Phase::weight_gradient)
+      return task.emitError("is a weight gradient of its own, which schedule '")
+             << schedule << "' does not run; use zb or bigmac-zb, or differentiate the program "
+             << "without split-weight-gradient (compile it again with --schedule=" << schedule
+             << ")";
+    // A backward without outputs is nothing but weight gradients: no stage waits for it.
+    if (splits && task.getPhase() == Phase::backward && task.getNumResults() != 0 &&
+        !task.getGradients().empty())
+      return task.emitError("is a whole backward, but schedule '")
+             << schedule << "' runs input gradients and weight gradients apart; differentiate the "
+             << "program with split-weight-gradient (compile it again with --schedule=" << schedule
+             << ")";
+  }
+  return success();
+}
+
 namespace {
 struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<PipelineSchedulePass> {
   using Base::Base;
@@ -38,6 +59,8 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     auto kind = planning::parseScheduleKind(schedule.getValue());
     if (!kind)
       return unscheduled.emitError(kind.message());
+    if (failed(checkSplit(unscheduled, planning::splitsBackward(*kind), schedule)))
+      return failure();
     FailureOr<Program> program =
         Program::read(*unscheduled.getBody(), unscheduled.getRanks(), unscheduled.getChunks());
     if (failed(program))

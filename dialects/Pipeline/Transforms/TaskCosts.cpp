@@ -10,19 +10,23 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
 
-/// Bytes between a forward and its backward: what the backward reads of the forward's results and
-/// of other ranks' values that the forward read too.
-static uint64_t heldBytes(TaskOp forward, TaskOp backward) {
-  if (!forward || !backward)
-    return 0;
+/// Bytes that stay between tasks of one rank: what the later ones read of the earlier ones' results
+/// and of other tasks' values that an earlier one read too. Absent tasks are null.
+static uint64_t heldBytes(ArrayRef<TaskOp> earlier, ArrayRef<TaskOp> later) {
   uint64_t bytes = 0;
   DenseSet<Value> seen;
-  for (Value input : backward.getInputs()) {
-    bool own = input.getDefiningOp() == forward.getOperation();
-    bool received = input.getDefiningOp<TaskOp>() && llvm::is_contained(forward.getInputs(), input);
-    if ((!own && !received) || !seen.insert(input).second)
+  for (TaskOp reader : later) {
+    if (!reader)
       continue;
-    bytes += byteSize(input.getType());
+    for (Value input : reader.getInputs()) {
+      auto producer = input.getDefiningOp<TaskOp>();
+      bool stays =
+          producer && llvm::any_of(earlier, [&](TaskOp task) {
+            return task && (producer == task || llvm::is_contained(task.getInputs(), input));
+          });
+      if (stays && seen.insert(input).second)
+        bytes += byteSize(input.getType());
+    }
   }
   return bytes;
 }
@@ -47,8 +51,8 @@ planning::Costs pipeline::taskCosts(const Program &program, ModuleOp module) {
     forward.push_back(seconds(f));
     backward.push_back(b ? std::optional(seconds(b)) : std::nullopt);
     weight.push_back(seconds(w));
-    held.push_back(heldBytes(f, b));
-    waiting.push_back(heldBytes(f, w));
+    held.push_back(heldBytes({f}, {b, w}));
+    waiting.push_back(heldBytes({f, b}, {w}));
   }
   costs.llmForward = std::move(forward);
   costs.llmBackwardInput = std::move(backward);
@@ -62,7 +66,7 @@ planning::Costs pipeline::taskCosts(const Program &program, ModuleOp module) {
     if (back)
       part.backward = planning::PerIndex<double>(seconds(back));
     costs.encoder = part;
-    bytes.encoder = heldBytes(encoder, back);
+    bytes.encoder = heldBytes({encoder}, {back});
   }
   if (TaskOp generator = program.task(Component::generator, Phase::forward_backward, 0)) {
     // One task does both: a third of it is the forward.

@@ -28,6 +28,9 @@ enum class ScheduleKind : uint8_t {
 /// "bigmac", "bigmac-zb", "1f1b", "interleaved", "gpipe", "zb", "encoder-first", "separate-stages".
 std::string_view scheduleName(ScheduleKind kind);
 
+/// Whether the schedule runs weight gradients as actions of their own (`zb`, `bigmac-zb`).
+bool splitsBackward(ScheduleKind kind);
+
 /// From its name; the error lists the names.
 Result<ScheduleKind> parseScheduleKind(std::string_view name);
 

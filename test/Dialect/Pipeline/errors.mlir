@@ -75,3 +75,27 @@ pipeline.scheduled @word ranks 1 chunks 1 samples 2 schedule "1f1b" microbatches
   // expected-error @+1 {{expected an action such as "F0.3" or "EF5", found "X0.1"}}
   pipeline.order rank 0 ["X0.1"]
 }
+
+// -----
+
+nn.parameter trained @w : tensor<4x4xf32> = dense<0.5> : tensor<4x4xf32>
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x4xf32>) -> (tensor<f32>, tensor<2x4xf32>) {
+  %0 = nn.reduce_sum %x [0, 1] : tensor<2x4xf32>
+  return %0, %x : tensor<f32>, tensor<2x4xf32>
+}
+func.func @b(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  return %x : tensor<2x4xf32>
+}
+func.func @weights(%x: tensor<2x4xf32>, %g: memref<4x4xf32>) {
+  return
+}
+// A weight gradient runs after its backward, even if it reads nothing of it.
+// expected-error @+1 {{has no valid schedule: deadlock}}
+pipeline.scheduled @early ranks 1 chunks 1 samples 2 schedule "zb" microbatches 1 window 0 warmup_extra 0 {
+  %x = pipeline.input "x" : tensor<2x4xf32>
+  %loss, %r = pipeline.task @f llm forward stage 0 (%x) parameters [@w] gradients [] : (tensor<2x4xf32>) -> (tensor<f32>, tensor<2x4xf32>)
+  pipeline.output loss "loss" %loss : tensor<f32>
+  %d = pipeline.task @b llm backward stage 0 (%r) parameters [] gradients [] : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  pipeline.task @weights llm weight_gradient stage 0 (%r) parameters [] gradients [@w] : (tensor<2x4xf32>) -> ()
+  pipeline.order rank 0 ["F0.0", "W0.0", "B0.0"]
+}
