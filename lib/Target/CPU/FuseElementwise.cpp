@@ -20,10 +20,10 @@ using namespace bigmac;
 
 namespace {
 
-/// Ops of a body beside constants and the terminator.
+/// Ops of a body beside constants, widenings and the terminator.
 unsigned bodySize(linalg::GenericOp op) {
   return llvm::count_if(op.getBlock()->without_terminator(),
-                        [](Operation &nested) { return !isa<arith::ConstantOp>(nested); });
+                        [](Operation &nested) { return !isa<arith::ConstantOp, arith::ExtFOp>(nested); });
 }
 
 /// Whether `producer`, fused into its user, is computed no more often than before, or costs
@@ -33,7 +33,7 @@ bool shouldFuse(OpOperand *operand) {
   auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
   if (!producer || !consumer)
     return false;
-  // A copy, a broadcast or a transpose.
+  // A copy, a broadcast or a transpose, or one that widens: half the bytes are read instead.
   if (bodySize(producer) == 0)
     return true;
   AffineMap map = consumer.getMatchingIndexingMap(operand);
