@@ -1,12 +1,10 @@
 //===- CostsJson.cpp - COSTS.json -----------------------------------------===//
 
 #include "bigmac/Planning/CostsJson.h"
-#include "JsonReader.h"
+#include "JsonFields.h"
 
 #include <cmath>
-#include <cstdio>
 #include <initializer_list>
-#include <memory>
 
 namespace bigmac::planning {
 
@@ -199,21 +197,10 @@ Result<Costs> parseCosts(std::string_view text, std::string_view name) {
 }
 
 Result<Costs> readCostsFile(const std::string &path) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path.c_str(), "rb"),
-                                                        &std::fclose);
-  if (!file)
-    return Error{path + ": cannot be opened for reading"};
-  std::string text;
-  char buffer[1 << 16];
-  while (size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
-    text.append(buffer, count);
-    if (text.size() > maxFileBytes)
-      return Error{path + ": larger than the " + std::to_string(maxFileBytes) +
-                   " bytes that costs may have"};
-  }
-  if (std::ferror(file.get()))
-    return Error{path + ": cannot be read"};
-  return parseCosts(text, path);
+  Result<std::string> text = readTextFile(path, maxFileBytes);
+  if (!text)
+    return text.error();
+  return parseCosts(*text, path);
 }
 
 } // namespace bigmac::planning
