@@ -8,6 +8,7 @@
 #include "bigmac/Target/Executable.h"
 #include "dialects/NN/IR/NN.h"
 #include "dialects/Pipeline/IR/Pipeline.h"
+#include "dialects/RT/Transforms/Passes.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -87,6 +88,7 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
         convert.replicas = options.replicas;
         convert.memoryLimit = options.memoryLimit;
         passes.addPass(createConvertPipelineToRT(convert));
+        passes.addPass(rt::createRTCheckProgram());
       })))
     return failure();
   if (options.report.empty())
@@ -195,7 +197,11 @@ LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &o
     setWorkspaces(module, infos);
     if (failed(lowerToRT(module, options)))
       return failure();
-  } else if (failed(checkWorkspaces(module, infos))) {
+  } else if (failed(checkWorkspaces(module, infos)) ||
+             failed(
+                 runPasses(module, "check of the instructions", options, [](OpPassManager &passes) {
+                   passes.addPass(rt::createRTCheckProgram());
+                 }))) {
     return failure();
   }
 

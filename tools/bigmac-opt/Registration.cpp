@@ -8,7 +8,7 @@
 #include "dialects/NN/IR/NN.h"
 #include "dialects/NN/Transforms/Passes.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
-#include "dialects/RT/IR/RT.h"
+#include "dialects/RT/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -33,4 +33,5 @@ void bigmac::registerEverything(mlir::DialectRegistry &registry) {
   nn::registerNNPasses();
   nn::registerNNPipelines();
   pipeline::registerPipelinePasses();
+  rt::registerRTPasses();
 }

@@ -32,6 +32,16 @@ LogicalResult ClassOp::verify() {
   return success();
 }
 
+LogicalResult TaskOp::verify() {
+  size_t buffers =
+      getReads().size() + getParameters().size() + getGradients().size() + getMakes().size() + 1;
+  if (getBytes().size() != buffers)
+    return emitOpError("has the bytes of ")
+           << getBytes().size() << " buffers, expected " << buffers
+           << ": what it reads, parameters, gradients, what it makes, and its workspace";
+  return success();
+}
+
 /// Instructions name what the program declares, and there is one rank op for each rank.
 LogicalResult ProgramOp::verifyRegions() {
   llvm::StringSet<> inputs, scalars, tasks;

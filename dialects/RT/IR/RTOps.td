@@ -15,6 +15,9 @@ class RT_ProgramItem<string mnemonic, list<Trait> traits = []>
 class RT_Instruction<string mnemonic, list<Trait> traits = []>
     : RT_Op<mnemonic, !listconcat([HasParent<"RankOp">], traits)>;
 
+def RT_ReadsAttr
+    : TypedArrayAttrBase<AnyAttrOf<[StrAttr, I64Attr]>, "graph inputs by name, values by number">;
+
 def RT_ProgramOp : RT_Op<"program", [Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
   let summary = "A training step of ranks x replicas processes";
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$ranks, I64Attr:$chunks,
@@ -34,9 +37,9 @@ def RT_InputOp : RT_ProgramItem<"input"> {
 }
 
 def RT_ScalarOp : RT_ProgramItem<"scalar"> {
-  let summary = "A scalar output of the graph";
-  let arguments = (ins StrAttr:$name, UnitAttr:$loss, UnitAttr:$weight);
-  let assemblyFormat = "(`loss` $loss^)? (`weight` $weight^)? $name attr-dict";
+  let summary = "A scalar output of the graph: the sum of the values `terms`";
+  let arguments = (ins StrAttr:$name, UnitAttr:$loss, UnitAttr:$weight, DenseI64ArrayAttr:$terms);
+  let assemblyFormat = "(`loss` $loss^)? (`weight` $weight^)? $name `terms` $terms attr-dict";
 }
 
 def RT_ClassOp : RT_ProgramItem<"class"> {
@@ -64,10 +67,22 @@ def RT_ParameterOp : RT_ProgramItem<"parameter"> {
 }
 
 def RT_TaskOp : RT_ProgramItem<"task"> {
-  let summary = "A compiled function and the bytes of each of its buffers";
+  let summary = "A compiled function and what each of its buffers is";
+  let description = [{
+    The callee's buffers, in order: what it reads (graph inputs by name, values by number),
+    `parameters`, the accumulators `gradients`, the values that it makes, and its workspace.
+    `bytes` has the size of each. Every value that flows between tasks has a number from 1, which is
+    also the channel on which it is sent.
+  }];
   let arguments = (ins FlatSymbolRefAttr:$callee, Pipeline_ComponentAttr:$component,
-                       Pipeline_PhaseAttr:$phase, I64Attr:$stage, DenseI64ArrayAttr:$bytes);
-  let assemblyFormat = "$callee $component $phase `stage` $stage `bytes` $bytes attr-dict";
+                       Pipeline_PhaseAttr:$phase, I64Attr:$stage, RT_ReadsAttr:$reads,
+                       FlatSymbolRefArrayAttr:$parameters, FlatSymbolRefArrayAttr:$gradients,
+                       DenseI64ArrayAttr:$makes, DenseI64ArrayAttr:$bytes);
+  let assemblyFormat = [{
+    $callee $component $phase `stage` $stage `reads` $reads `parameters` $parameters
+    `gradients` $gradients `makes` $makes `bytes` $bytes attr-dict
+  }];
+  let hasVerifier = 1;
 }
 
 def RT_RankOp : RT_ProgramItem<"rank", [NoTerminator, SingleBlock]> {

@@ -49,16 +49,21 @@ void Converter::writeDeclarations(OpBuilder &builder) {
   Location loc = scheduled.getLoc();
   for (auto input : scheduled.getBody()->getOps<InputOp>())
     rt::InputOp::create(builder, input.getLoc(), input.getName(), input.getType());
-  llvm::MapVector<StringAttr, std::pair<bool, bool>> scalars;
+  struct Scalar {
+    bool loss = false, weight = false;
+    SmallVector<int64_t> terms;
+  };
+  llvm::MapVector<StringAttr, Scalar> scalars;
   for (auto output : scheduled.getBody()->getOps<OutputOp>()) {
-    auto &[loss, weight] = scalars[output.getNameAttr()];
-    loss |= output.getLoss();
-    weight |= output.getWeight();
+    Scalar &scalar = scalars[output.getNameAttr()];
+    scalar.loss |= output.getLoss();
+    scalar.weight |= output.getWeight();
+    scalar.terms.push_back(program->channelOf(output.getValue()));
     SmallVector<StringAttr, 1> &names = records[output.getValue()];
     names.push_back(output.getNameAttr());
   }
-  for (auto &[name, role] : scalars)
-    rt::ScalarOp::create(builder, loc, name.getValue(), role.first, role.second);
+  for (auto &[name, scalar] : scalars)
+    rt::ScalarOp::create(builder, loc, name.getValue(), scalar.loss, scalar.weight, scalar.terms);
   for (auto [id, cls] : llvm::enumerate(layout.classes))
     rt::ClassOp::create(builder, loc, id, cls.trained, cls.bytes, cls.members, cls.params,
                         cls.grads, cls.first, cls.second);
@@ -76,8 +81,19 @@ void Converter::writeDeclarations(OpBuilder &builder) {
     for (Type type : function.getResultTypes())
       bytes.push_back(byteSize(type));
     bytes.push_back(task.getWorkspace());
+    SmallVector<Attribute> reads;
+    for (Value input : task.getInputs()) {
+      if (auto graph = input.getDefiningOp<InputOp>())
+        reads.push_back(graph.getNameAttr());
+      else
+        reads.push_back(builder.getI64IntegerAttr(program->channelOf(input)));
+    }
+    SmallVector<int64_t> makes;
+    for (Value output : task.getOutputs())
+      makes.push_back(program->channelOf(output));
     rt::TaskOp::create(builder, task.getLoc(), task.getCallee(), task.getComponent(),
-                       task.getPhase(), task.getStage(), bytes);
+                       task.getPhase(), task.getStage(), builder.getArrayAttr(reads),
+                       task.getParameters(), task.getGradients(), makes, bytes);
   }
 }
 

@@ -25,11 +25,11 @@ func.func @llm.0.backward(%x: tensor<2x4xf32>, %d: tensor<2x4xf32>, %g: memref<4
 
 // CHECK: rt.program @train ranks 2 chunks 1 replicas 1 microbatches 2 samples 2
 // CHECK: rt.input "x" : tensor<2x4xf32>
-// CHECK: rt.scalar loss "loss"
+// CHECK: rt.scalar loss "loss" terms [2]
 // CHECK: rt.class 0 trained bytes 64 members [0] params [0] grads [64] first [128] second [192]
 // CHECK: rt.class 1 trained bytes 64 members [1] params [0] grads [64] first [128] second [192]
 // CHECK: rt.parameter @first class 0 position 0
-// CHECK: rt.task @llm.0.forward llm forward stage 0 bytes [32, 64, 32, 0]
+// CHECK: rt.task @llm.0.forward llm forward stage 0 reads ["x"] parameters [@first] gradients [] makes [1] bytes [32, 64, 32, 0]
 // CHECK: rt.rank 0 arena
 // CHECK-NEXT: rt.zero at 64 bytes 64
 // CHECK-NEXT: rt.load "x" microbatch 0

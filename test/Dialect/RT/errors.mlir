@@ -40,3 +40,11 @@ rt.program @train ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
   // expected-error @+1 {{expects one offset a member}}
   rt.class 0 trained bytes 64 members [0] params [0] grads [] first [128] second [192]
 }
+
+// -----
+
+rt.program @train ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  // expected-error @+1 {{has the bytes of 2 buffers, expected 3}}
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 4]
+}

@@ -1,0 +1,131 @@
+// What instructions do is compared with what tasks ask for; a deadlock is shown as its cycle.
+// RUN: bigmac-opt %s --split-input-file --verify-diagnostics --rt-check-program
+
+// Each rank waits until its own send is received before it posts its receive.
+rt.program @crossed ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [3]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 32, 0]
+  rt.task @g llm forward stage 1 reads ["x"] parameters [] gradients [] makes [2] bytes [32, 32, 0]
+  rt.task @h llm backward stage 1 reads [1] parameters [] gradients [] makes [3] bytes [32, 4, 0]
+  rt.task @i llm backward stage 0 reads [2] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 0]
+    rt.send to 1 channel 1 microbatch 0 at 64 bytes 32 slot 0
+    // expected-error @+1 {{is part of a deadlock: rank 0, before F(chunk 0, microbatch 0), waits until rank 1 posts its receive of value 1 of F(chunk 0, microbatch 0); rank 1, before F(chunk 0, microbatch 0), waits until rank 0 posts its receive of value 2 of F(chunk 0, microbatch 0)}}
+    rt.wait 0 for @f microbatch 0
+    rt.recv from 1 channel 2 microbatch 0 at 128 bytes 32 slot 0
+    rt.wait 0 for @i microbatch 0
+    rt.run @i microbatch 0 at [128, 0]
+  }
+  rt.rank 1 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @g microbatch 0 at [0, 64, 0]
+    rt.send to 0 channel 2 microbatch 0 at 64 bytes 32 slot 0
+    rt.wait 0 for @g microbatch 0
+    rt.recv from 0 channel 1 microbatch 0 at 128 bytes 32 slot 0
+    rt.wait 0 for @h microbatch 0
+    rt.run @h microbatch 0 at [128, 192, 0]
+    rt.record "loss" microbatch 0 at 192
+  }
+}
+
+// -----
+
+// Two microbatches arrive in one buffer before the first is used.
+rt.program @buffers ranks 2 chunks 1 replicas 1 microbatches 2 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 32, 0]
+  rt.task @g llm forward stage 1 reads [1] parameters [] gradients [] makes [2] bytes [32, 4, 0]
+  rt.rank 0 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 0]
+    rt.send to 1 channel 1 microbatch 0 at 64 bytes 32 slot 0
+    rt.load "x" microbatch 1 at 0
+    rt.run @f microbatch 1 at [0, 128, 0]
+    rt.send to 1 channel 1 microbatch 1 at 128 bytes 32 slot 1
+    rt.wait 0 for @f microbatch 0
+    rt.wait 1 for @f microbatch 1
+  }
+  rt.rank 1 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.recv from 0 channel 1 microbatch 0 at 0 bytes 32 slot 0
+    rt.wait 0 for @g microbatch 0
+    // expected-note @+1 {{put there here}}
+    rt.recv from 0 channel 1 microbatch 1 at 0 bytes 32 slot 0
+    rt.wait 0 for @g microbatch 1
+    // expected-error @+1 {{F(chunk 0, microbatch 0) on rank 1 expects value 1 of F(chunk 0, microbatch 0) at 0, bytes 32; there is value 1 of F(chunk 0, microbatch 1)}}
+    rt.run @g microbatch 0 at [0, 64, 0]
+    rt.record "loss" microbatch 0 at 64
+    rt.run @g microbatch 1 at [0, 64, 0]
+    rt.record "loss" microbatch 1 at 64
+  }
+}
+
+// -----
+
+// A value is overwritten while it is being sent.
+rt.program @overwritten ranks 2 chunks 1 replicas 1 microbatches 2 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [1]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 32, 0]
+  rt.rank 0 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    // expected-note @+1 {{since here}}
+    rt.run @f microbatch 0 at [0, 64, 0]
+    rt.send to 1 channel 1 microbatch 0 at 64 bytes 32 slot 0
+    rt.load "x" microbatch 1 at 0
+    // expected-error @+1 {{writes at 64, but value 1 of F(chunk 0, microbatch 0) is being sent from there}}
+    rt.run @f microbatch 1 at [0, 64, 0]
+    rt.wait 0 for @f microbatch 0
+  }
+  rt.rank 1 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+  }
+}
+
+// -----
+
+// expected-error @+1 {{has instructions for 0 ranks, expected 1000000000000}}
+rt.program @empty ranks 1000000000000 chunks 1 replicas 1 microbatches 1 samples 2 {
+}
+
+// -----
+
+// A receive that nothing answers.
+rt.program @unanswered ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 32, 0]
+  rt.task @g llm forward stage 1 reads [1] parameters [] gradients [] makes [2] bytes [32, 4, 0]
+  rt.rank 0 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 0]
+  }
+  rt.rank 1 arena 256 scratch 0, 0 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    // expected-error @+1 {{on rank 1 waits for value 1 of F(chunk 0, microbatch 0), which rank 0 does not send}}
+    rt.recv from 0 channel 1 microbatch 0 at 0 bytes 32 slot 0
+    rt.wait 0 for @g microbatch 0
+    rt.run @g microbatch 0 at [0, 64, 0]
+    rt.record "loss" microbatch 0 at 64
+  }
+}
+
+// -----
+
+// Values lie in the arena beside parameters, not in them.
+nn.parameter trained @w : tensor<4xf32> = dense<1.0> : tensor<4xf32>
+rt.program @regions ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [1]
+  rt.class 0 trained bytes 64 members [0] params [0] grads [64] first [128] second [192]
+  rt.parameter @w class 0 position 0
+  rt.task @f llm forward stage 0 reads ["x"] parameters [@w] gradients [@w] makes [1] bytes [32, 16, 16, 4, 0]
+  rt.rank 0 arena 512 scratch 256, 256 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.zero at 64 bytes 64
+    // expected-error @+1 {{writes at 192 into the second moments of class 0}}
+    rt.load "x" microbatch 0 at 192
+    rt.run @f microbatch 0 at [192, 0, 64, 320, 0]
+    rt.record "loss" microbatch 0 at 320
+  }
+}
