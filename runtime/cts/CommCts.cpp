@@ -9,13 +9,12 @@
 
 namespace bigmac::rt::cts {
 
-static Comm *theComm;
-static Device *theDevice;
+static const CommDriver *theDriver;
 
 class CommCts : public testing::Test {
 protected:
-  Comm &comm = *theComm;
-  Device &device = *theDevice;
+  Comm &comm = theDriver->comm;
+  Device &device = theDriver->device;
   uint32_t rank = comm.rank(), size = comm.size();
 
   float *floats(uint64_t offset) { return static_cast<float *>(device.address(offset)); }
@@ -71,6 +70,7 @@ TEST_F(CommCts, PersistentTransfers) {
       requests.push_back(comm.prepareRecv(floats(512 * 1024 * (1 + peer)), n * 4, peer, 3));
       requests.push_back(comm.prepareSend(floats(0), n * 4, peer, 3));
     }
+    comm.connect();
     for (int round = 0; round < 3; ++round) {
       for (Comm::Request request : requests)
         comm.start(request);
@@ -80,7 +80,7 @@ TEST_F(CommCts, PersistentTransfers) {
       for (uint32_t peer = 0; peer < size; ++peer)
         if (peer != rank) {
           EXPECT_EQ(read(512 * 1024 * (1 + peer), n), pattern(n, peer));
-          device.zero(512 * 1024 * (1 + peer), n * 4);
+          device.fill(512 * 1024 * (1 + peer), 0, n * 4);
         }
       comm.barrier();
     }
@@ -90,8 +90,10 @@ TEST_F(CommCts, PersistentTransfers) {
 /// One channel: messages arrive in the order in which they were started, whatever is waited for
 /// first.
 TEST_F(CommCts, OrderOnAChannel) {
-  if (size < 2 || rank > 1)
+  if (size < 2 || rank > 1) {
+    comm.connect();
     return;
+  }
   constexpr uint32_t kMessages = 8;
   std::vector<Comm::Request> requests;
   for (uint32_t i = 0; i < kMessages; ++i) {
@@ -99,6 +101,7 @@ TEST_F(CommCts, OrderOnAChannel) {
     requests.push_back(rank == 0 ? comm.prepareSend(floats(4096 * i), 4, 1, 5)
                                  : comm.prepareRecv(floats(4096 * i), 4, 0, 5));
   }
+  comm.connect();
   for (Comm::Request request : requests)
     comm.start(request);
   std::reverse(requests.begin(), requests.end());
@@ -110,17 +113,21 @@ TEST_F(CommCts, OrderOnAChannel) {
 
 /// Two channels between the same ranks do not mix.
 TEST_F(CommCts, TagsAreApart) {
-  if (size < 2 || rank > 1)
+  if (size < 2 || rank > 1) {
+    comm.connect();
     return;
+  }
   write(0, {1});
   write(64, {2});
   Comm::Request first, second;
   if (rank == 0) {
     first = comm.prepareSend(floats(0), 4, 1, 10);
     second = comm.prepareSend(floats(64), 4, 1, 11);
+    comm.connect();
   } else {
     second = comm.prepareRecv(floats(64), 4, 0, 11);
     first = comm.prepareRecv(floats(0), 4, 0, 10);
+    comm.connect();
     comm.start(second);
     comm.start(first);
     comm.wait(second);
@@ -146,6 +153,10 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
     groups[1] = {0};
   groups.push_back({rank}); // each rank its own group
   for (const auto &group : groups)
+    if (std::find(group.begin(), group.end(), rank) != group.end())
+      comm.prepareGroup(group);
+  comm.connect();
+  for (const auto &group : groups)
     for (uint64_t shard : {16u, 1000 * 16u}) {
       auto self = std::find(group.begin(), group.end(), rank) - group.begin();
       if (self == static_cast<ptrdiff_t>(group.size()))
@@ -156,6 +167,11 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
       ShardedRegion region{group,           static_cast<uint32_t>(self), floats(0), shard,
                            floats(scratch), 1024 * group.size()};
       comm.reduceScatter(device, region);
+      auto first = read(0, n);
+      write(0, mine);
+      comm.reduceScatter(device, region);
+      auto got = read(0, n);
+      ASSERT_EQ(got, first) << "not the same bits";
       std::vector<float> want = mine;
       std::vector<std::vector<float>> all;
       for (uint32_t r : group)
@@ -165,8 +181,12 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
         for (size_t j = 1; j < group.size(); ++j)
           want[i] += all[j][i];
       }
-      auto got = read(0, n);
-      ASSERT_EQ(got, want) << "group of " << group.size() << ", shard " << shard;
+      // The order of a sum does not show with two ranks, and its error is below one part in 2^22
+      // of the largest partial sum for the few that these tests have.
+      float slack = theDriver->groupOrder || group.size() <= 2 ? 0 : group.size() * 0x1p-22f;
+      for (uint64_t i = 0; i < n; ++i)
+        ASSERT_NEAR(got[i], want[i], slack)
+            << "group of " << group.size() << ", shard " << shard << ", element " << i;
 
       write(0, std::vector<float>(n, -1));
       write(self * shard * 4, std::vector<float>(shard, float(rank)));
@@ -177,37 +197,137 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
     }
 }
 
-/// A wait for a message that never comes ends, and says who was waited for.
+/// Started, a transfer does not hold up what the device does next; awaited, it does: what arrives
+/// is used by the calls that follow, without a word from the host.
+TEST_F(CommCts, TransfersAreInOrderWithTheDevice) {
+  if (size < 2 || rank > 1) {
+    comm.connect();
+    return;
+  }
+  uint32_t peer = 1 - rank;
+  constexpr uint64_t n = 50000, kMine = 0, kTheirs = 1 << 20, kSum = 2 << 20;
+  Comm::Request send = comm.prepareSend(floats(kMine), n * 4, peer, 6);
+  Comm::Request receive = comm.prepareRecv(floats(kTheirs), n * 4, peer, 6);
+  comm.connect();
+  for (uint32_t round = 0; round < 4; ++round) {
+    auto mine = pattern(n, 2 * round + rank), theirs = pattern(n, 2 * round + peer);
+    device.upload(kMine, mine.data(), n * 4);
+    device.scale(kMine, n, 0.5); // before the send
+    comm.start(receive);
+    comm.start(send);
+    device.fill(kSum, 0, n * 4);
+    comm.wait(receive);
+    const float *sources[] = {floats(kSum), floats(kTheirs)};
+    device.sum(floats(kSum), sources, n);
+    comm.wait(send);
+    device.fill(kMine, 0, n * 4);
+    auto got = read(kSum, n);
+    for (uint64_t i = 0; i < n; ++i)
+      ASSERT_EQ(got[i], theirs[i] * 0.5f) << round;
+  }
+}
+
+/// A step as the executor runs it: a list with transfers both ways, again and again. Rank 0 sends
+/// x, rank 1 doubles it and sends it back; several are under way at once.
+TEST_F(CommCts, ListsWithTransfersRepeat) {
+  if (size < 2 || rank > 1) {
+    comm.connect();
+    return;
+  }
+  uint32_t peer = 1 - rank;
+  constexpr uint64_t n = 30000, kEach = 128 * 1024;
+  constexpr uint32_t kMessages = 4;
+  std::vector<Comm::Request> sends, receives;
+  for (uint32_t i = 0; i < kMessages; ++i) {
+    sends.push_back(comm.prepareSend(floats(i * kEach), n * 4, peer, rank));
+    receives.push_back(comm.prepareRecv(floats((kMessages + i) * kEach), n * 4, peer, peer));
+  }
+  comm.connect();
+  float *in[2], *out[2];
+  for (int slot : {0, 1}) {
+    in[slot] = static_cast<float *>(device.hostMemory(n * 4));
+    out[slot] = static_cast<float *>(device.hostMemory(n * 4));
+  }
+  device.prepareMarks(1);
+  for (uint32_t step = 0; step < 6; ++step) {
+    uint32_t slot = step % 2;
+    auto x = pattern(n, step);
+    std::copy(x.begin(), x.end(), in[slot]);
+    if (!device.replay(slot)) {
+      device.beginList(slot);
+      device.mark(0);
+      if (rank == 0)
+        device.upload(0, in[slot], n * 4);
+      for (uint32_t i = 0; i < kMessages; ++i)
+        comm.start(receives[i]);
+      for (uint32_t i = 0; i < kMessages; ++i) {
+        uint64_t mine = i * kEach, theirs = (kMessages + i) * kEach;
+        if (rank == 0) {
+          if (i > 0)
+            device.copy(mine, mine - kEach, n * 4);
+          device.scale(mine, n, 0.5);
+        } else {
+          comm.setOperation("x");
+          comm.wait(receives[i]);
+          device.copy(mine, theirs, n * 4);
+          device.scale(mine, n, 2);
+        }
+        comm.start(sends[i]);
+        comm.progress();
+      }
+      for (uint32_t i = 0; i < kMessages && rank == 0; ++i) {
+        comm.setOperation("2 x");
+        comm.wait(receives[i]);
+      }
+      for (Comm::Request send : sends)
+        comm.wait(send);
+      device.download(out[slot], (2 * kMessages - 1) * kEach, n * 4);
+      device.endList();
+    }
+    device.synchronize();
+    // The last message is x / 2^4, there and back doubled.
+    float factor = rank == 0 ? 0x1p-3f : 0x1p-4f;
+    for (uint64_t i = 0; i < n; ++i)
+      ASSERT_EQ(out[slot][i], x[i] * factor) << "step " << step;
+  }
+}
+
+/// A wait for a message that never comes ends, and says who was waited for. The last test: where a
+/// timeout ends the world, nothing can follow.
 TEST_F(CommCts, WaitsEnd) {
+  Comm::Request request = 0;
+  if (size > 1 && rank == 0)
+    request = comm.prepareSend(floats(0), 4, 1, 77);
+  else if (size > 1 && rank == 1)
+    request = comm.prepareRecv(floats(0), 4, 0, 77);
+  comm.connect();
+  bool survives = theDriver->survivesTimeout;
   if (size > 1 && rank == 1) {
-    Comm::Request request = comm.prepareRecv(floats(0), 4, 0, 77);
     comm.start(request);
-    comm.setTimeout(0.2);
+    comm.setTimeout(survives ? 0.2 : 1);
     comm.setOperation("the test of waits");
     try {
       comm.wait(request);
+      device.synchronize();
       ADD_FAILURE() << "no timeout";
     } catch (const RuntimeError &error) {
       EXPECT_NE(std::string(error.what()).find("rank 0 (the test of waits)"), std::string::npos)
           << error.what();
     }
     comm.setTimeout(60);
-    // The message comes after all.
-    comm.barrier();
-    comm.wait(request);
-  } else if (size > 1) {
-    comm.barrier();
-    if (rank == 0) {
-      Comm::Request request = comm.prepareSend(floats(0), 4, 1, 77);
-      comm.start(request);
-      comm.wait(request);
-    }
   }
+  if (size > 1)
+    comm.barrier();
+  // The message comes after all.
+  if (size > 1 && survives && rank == 0)
+    comm.start(request);
+  if (size > 1 && survives && rank < 2)
+    comm.wait(request);
 }
 
-int runCommCts(int argc, char **argv, Comm &comm, Device &device) {
-  theComm = &comm;
-  theDevice = &device;
+int runCommCts(int argc, char **argv, const CommDriver &driver) {
+  theDriver = &driver;
+  Comm &comm = driver.comm;
   comm.setTimeout(60);
   testing::InitGoogleTest(&argc, argv);
   int status = RUN_ALL_TESTS();

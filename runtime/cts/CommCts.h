@@ -12,8 +12,17 @@
 
 namespace bigmac::rt::cts {
 
+struct CommDriver {
+  Comm &comm;
+  Device &device;
+  /// Sums are those in group order, bit by bit; else a rounding error off.
+  bool groupOrder = true;
+  /// A wait that has timed out can be tried again; else the world has ended.
+  bool survivesTimeout = true;
+};
+
 /// Runs the suite; returns main()'s status.
-int runCommCts(int argc, char **argv, Comm &comm, Device &device);
+int runCommCts(int argc, char **argv, const CommDriver &driver);
 
 } // namespace bigmac::rt::cts
 

@@ -1,24 +1,32 @@
 //===- DeviceCts.h - What every device driver must do ---------------------===//
 //
-// A driver's test program instantiates the suite with its factory:
-//   INSTANTIATE_TEST_SUITE_P(Cpu, DeviceCts, testing::Values(+[] { return makeCpuDevice(1); }));
+// A driver's test program instantiates the suite with what it provides, see cpu-device.cpp.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef BIGMAC_CTS_DEVICECTS_H
 #define BIGMAC_CTS_DEVICECTS_H
 
+#include "Pattern.h"
 #include "bigmac-rt/Device.h"
 
 #include <gtest/gtest.h>
 
 namespace bigmac::rt::cts {
 
-class DeviceCts : public testing::TestWithParam<std::unique_ptr<Device> (*)()> {
+/// A driver, and tasks as the compiler would make them for it.
+struct DeviceDriver {
+  std::unique_ptr<Device> (*make)();
+  bm_task_fn axpy;  // axpy(x, y): y[i] += 2 * x[i] for kAxpy elements
+  bm_task_fn delay; // runs for a millisecond or more
+};
+inline constexpr uint64_t kAxpy = 1000;
+
+class DeviceCts : public testing::TestWithParam<DeviceDriver> {
 protected:
   static constexpr uint64_t kArena = 1 << 22;
   void SetUp() override {
-    device = GetParam()();
+    device = GetParam().make();
     device->allocateArena(kArena);
   }
   std::vector<float> read(uint64_t offset, uint64_t elements) {
@@ -30,6 +38,13 @@ protected:
   void write(uint64_t offset, const std::vector<float> &values) {
     device->upload(offset, values.data(), values.size() * sizeof(float));
     device->synchronize();
+  }
+
+  double sumSquares(uint64_t offset, uint64_t elements) {
+    auto *result = static_cast<double *>(device->hostMemory(sizeof(double)));
+    device->sumSquares(result, offset, elements);
+    device->synchronize();
+    return *result;
   }
 
   std::unique_ptr<Device> device;

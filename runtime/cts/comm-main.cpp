@@ -15,7 +15,8 @@ int main(int argc, char **argv) {
     return static_cast<uint32_t>(value ? std::atoi(value) : 0);
   };
   // Started by a test program: its share of tests and its report are its own.
-  for (const char *name : {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX", "GTEST_OUTPUT", "GTEST_FILTER"})
+  for (const char *name :
+       {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX", "GTEST_OUTPUT", "GTEST_FILTER"})
     unsetenv(name);
   auto device = makeCpuDevice(1);
   device->allocateArena(4 << 20);
@@ -25,5 +26,5 @@ int main(int argc, char **argv) {
                         static_cast<uint16_t>(number("MASTER_PORT")), 1, 30});
   else
     comm = is("mpi") ? makeMpiComm() : makeSelfComm();
-  return cts::runCommCts(argc, argv, *comm, *device);
+  return cts::runCommCts(argc, argv, {*comm, *device});
 }

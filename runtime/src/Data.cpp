@@ -121,8 +121,8 @@ void Data::check(const Column &c, const unsigned char *data, uint64_t sample) co
                        std::to_string(c.high) + ", found " + std::to_string(found));
 }
 
-void Data::load(Device &device, uint64_t offset, size_t input, const SampleOrder &order,
-                uint64_t step, uint64_t first, uint64_t count) const {
+void Data::load(void *target, size_t input, const SampleOrder &order, uint64_t step, uint64_t first,
+                uint64_t count) const {
   const Column &column = columns[input];
   for (uint64_t i = 0; i < count; ++i) {
     uint64_t sample = order.sample(step, first + i);
@@ -131,7 +131,8 @@ void Data::load(Device &device, uint64_t offset, size_t input, const SampleOrder
         column.shards[shard] + (sample - starts[shard]) * column.sampleBytes;
     if (column.low <= column.high)
       check(column, data, sample);
-    device.upload(offset + i * column.sampleBytes, data, column.sampleBytes);
+    std::memcpy(static_cast<unsigned char *>(target) + i * column.sampleBytes, data,
+                column.sampleBytes);
   }
 }
 

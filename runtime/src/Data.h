@@ -5,7 +5,6 @@
 
 #include "Safetensors.h"
 #include "Shuffle.h"
-#include "bigmac-rt/Device.h"
 #include "bigmac-rt/PlanView.h"
 
 namespace bigmac::rt {
@@ -21,10 +20,10 @@ public:
   uint64_t samples() const { return total; }
   size_t shards() const { return files.size(); }
 
-  /// Copies `count` samples of input `input` to the device: the i-th is sample order.sample(step,
-  /// first + i). RuntimeError where an integer is outside the input's range.
-  void load(Device &device, uint64_t offset, size_t input, const SampleOrder &order, uint64_t step,
-            uint64_t first, uint64_t count) const;
+  /// Copies `count` samples of input `input`: the i-th is sample order.sample(step, first + i).
+  /// RuntimeError where an integer is outside the input's range.
+  void load(void *target, size_t input, const SampleOrder &order, uint64_t step, uint64_t first,
+            uint64_t count) const;
 
 private:
   struct Column {

@@ -1,16 +1,19 @@
 #include "Executor.h"
 
+#include "Lanes.h"
+#include "bigmac-rt/Error.h"
+
+#include <algorithm>
 #include <map>
 #include <tuple>
 
 namespace bigmac::rt {
 
 Executor::Executor(const PlanView &plan, uint32_t worldRank, Device &device, Comm &comm,
-                   const bm_task_fn *tasks, const Data &data, Trace &trace)
+                   const bm_task_fn *tasks, const Data &data, Trace &trace, bool poison)
     : plan(plan), replica(worldRank / plan.header().ranks),
-      rank(plan.ranks()[worldRank % plan.header().ranks]), device(device), comm(comm), tasks(tasks),
-      data(data), trace(trace) {
-  auto instrs = plan.instrs(rank);
+      rank(plan.ranks()[worldRank % plan.header().ranks]), instrs(plan.instrs(rank)),
+      device(device), comm(comm), tasks(tasks), data(data), trace(trace) {
   aux.resize(instrs.size());
   // Argument lists are shared in the image; the pointers are shared too.
   std::map<std::pair<uint64_t, uint64_t>, size_t> lists;
@@ -28,12 +31,17 @@ Executor::Executor(const PlanView &plan, uint32_t worldRank, Device &device, Com
       for (uint64_t offset : plan.table<uint64_t>(instr.u.args))
         pointers.push_back(device.address(offset));
   }
-  records.resize(recordCount);
+  records = static_cast<float *>(device.hostMemory(recordCount * sizeof(float)));
   prepareTransfers();
+  prepareInputs();
+  prepareLabels();
+  if (poison)
+    findUnkept();
+  device.prepareMarks(instrs.size() + 1);
 }
 
 void Executor::prepareTransfers() {
-  auto instrs = plan.instrs(rank);
+  Lanes lanes(plan);
   using Key = std::tuple<uint16_t, int32_t, uint32_t, uint64_t, uint64_t>;
   std::map<Key, std::vector<Comm::Request>>
       idle; // prepared, and not open at this point of the list
@@ -45,7 +53,7 @@ void Executor::prepareTransfers() {
   std::vector<Open> slots(rank.slots);
   std::map<std::string, uint32_t> names;
   waitName.resize(instrs.size());
-  uint32_t base = replica * plan.header().ranks;
+  uint32_t base = replica * plan.header().ranks, self = &rank - plan.ranks().data();
   for (size_t i = 0; i < instrs.size(); ++i) {
     const bm_instr &instr = instrs[i];
     if (instr.op == BM_OP_SEND || instr.op == BM_OP_RECV) {
@@ -59,8 +67,10 @@ void Executor::prepareTransfers() {
         list.pop_back();
       } else {
         void *at = device.address(instr.offset);
-        request = sends ? comm.prepareSend(at, instr.bytes, peer, instr.tag)
-                        : comm.prepareRecv(at, instr.bytes, peer, instr.tag);
+        uint32_t lane =
+            sends ? lanes.of(self, instr.peer, instr.tag) : lanes.of(instr.peer, self, instr.tag);
+        request = sends ? comm.prepareSend(at, instr.bytes, peer, lane)
+                        : comm.prepareRecv(at, instr.bytes, peer, lane);
       }
       std::string name = (sends ? "send to rank " : "receive from rank ") + std::to_string(peer) +
                          " for " + actionName(instr);
@@ -78,25 +88,103 @@ void Executor::prepareTransfers() {
   }
 }
 
-void Executor::run(uint64_t step, const SampleOrder &order) {
-  auto instrs = plan.instrs(rank);
+void Executor::prepareInputs() {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < instrs.size(); ++i)
+    if (instrs[i].op == BM_OP_LOAD_INPUT) {
+      aux[i] = bytes;
+      bytes += (plan.bytes(plan.inputs()[instrs[i].index]) + BM_REGION_ALIGN - 1) /
+               BM_REGION_ALIGN * BM_REGION_ALIGN;
+    }
+  if (device.isHost())
+    return;
+  for (std::byte *&memory : staging)
+    memory = static_cast<std::byte *>(device.hostMemory(bytes));
+}
+
+void Executor::prepareLabels() {
+  std::map<std::string, uint32_t> known;
+  label.resize(instrs.size());
+  for (size_t i = 0; i < instrs.size(); ++i) {
+    std::string name = actionName(instrs[i]);
+    auto [it, isNew] = known.try_emplace(name, labels.size());
+    label[i] = it->second;
+    if (isNew)
+      labels.push_back(name);
+  }
+}
+
+void Executor::findUnkept() {
+  uint32_t self = &rank - plan.ranks().data();
+  std::vector<Bytes> kept;
+  for (const bm_class &entry : plan.classes())
+    for (const bm_member &member : plan.members(entry)) {
+      if (member.rank != self)
+        continue;
+      uint64_t shards = entry.members.count * plan.header().replicas;
+      kept.push_back({member.param_offset, entry.bytes});
+      // Gradients stay too: padding between them is never written and must be zero.
+      if (member.grad_offset != BM_NONE64)
+        kept.push_back({member.grad_offset, entry.bytes});
+      for (uint64_t offset : {member.m_offset, member.v_offset, member.master_offset})
+        if (offset != BM_NONE64)
+          kept.push_back({offset, entry.bytes / shards});
+    }
+  std::sort(kept.begin(), kept.end(),
+            [](const Bytes &a, const Bytes &b) { return a.offset < b.offset; });
+  uint64_t at = 0;
+  for (const Bytes &range : kept) {
+    if (range.offset > at)
+      poisoned.push_back({at, range.offset - at});
+    at = std::max(at, range.offset + range.size);
+  }
+  if (at < rank.arena_bytes)
+    poisoned.push_back({at, rank.arena_bytes - at});
+}
+
+void Executor::load(void *target, const bm_instr &instr, uint64_t step,
+                    const SampleOrder &order) const {
   const bm_plan &h = plan.header();
-  uint64_t computeNs = 0, waitNs = 0, begin = nowNs();
-  trace.setStep(step);
+  uint64_t first = (uint64_t(replica) * h.microbatches + instr.microbatch) * h.samples;
+  data.load(target, instr.index, order, step, first, h.samples);
+}
+
+void Executor::stage(uint32_t slot, uint64_t step, const SampleOrder &order) {
+  if (!staging[slot] || staged[slot] == step)
+    return;
+  staged[slot].reset();
+  for (size_t i = 0; i < instrs.size(); ++i)
+    if (instrs[i].op == BM_OP_LOAD_INPUT)
+      load(staging[slot] + aux[i], instrs[i], step, order);
+  staged[slot] = step;
+}
+
+bool Executor::marked(size_t i) const {
+  // Every instruction for a trace, else only where waiting begins or ends.
+  bool waits = instrs[i].op == BM_OP_WAIT;
+  return trace.on() || i + 1 == instrs.size() || waits != (instrs[i + 1].op == BM_OP_WAIT);
+}
+
+void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
+  device.mark(0);
+  for (const Bytes &range : poisoned)
+    device.fill(range.offset, 0xFF, range.size);
   for (size_t i = 0; i < instrs.size(); ++i) {
     const bm_instr &instr = instrs[i];
+    if (i == 0 || label[i] != label[i - 1])
+      device.label(labels[label[i]].c_str());
     switch (instr.op) {
     case BM_OP_LOAD_INPUT:
-      data.load(device, instr.offset, instr.index, order, step,
-                (uint64_t(replica) * h.microbatches + instr.microbatch) * h.samples, h.samples);
+      if (staging[slot])
+        device.upload(instr.offset, staging[slot] + aux[i], plan.bytes(plan.inputs()[instr.index]));
+      else
+        load(device.address(instr.offset), instr, step, order);
       break;
     case BM_OP_RUN:
       device.run(tasks[instr.index], pointers.data() + aux[i]);
       comm.progress();
       break;
     case BM_OP_SEND:
-      device.synchronize();
-      [[fallthrough]];
     case BM_OP_RECV:
       comm.start(static_cast<Comm::Request>(aux[i]));
       break;
@@ -105,7 +193,7 @@ void Executor::run(uint64_t step, const SampleOrder &order) {
       comm.wait(static_cast<Comm::Request>(aux[i]));
       break;
     case BM_OP_ZERO:
-      device.zero(instr.offset, instr.bytes);
+      device.fill(instr.offset, 0, instr.bytes);
       break;
     case BM_OP_RECORD:
       device.download(&records[aux[i]], instr.offset, sizeof(float));
@@ -114,19 +202,46 @@ void Executor::run(uint64_t step, const SampleOrder &order) {
       device.copy(instr.offset, instr.u.source, instr.bytes);
       break;
     }
-    uint64_t end = nowNs();
-    (instr.op == BM_OP_WAIT ? waitNs : computeNs) += end - begin;
-    if (trace.on())
-      trace.add(instr, begin, end);
-    begin = end;
+    if (marked(i))
+      device.mark(i + 1);
+  }
+  device.label(nullptr);
+}
+
+void Executor::run(uint64_t step, const SampleOrder &order) {
+  auto slot = static_cast<uint32_t>(step % 2);
+  stage(slot, step, order);
+  if (!device.replay(slot)) {
+    device.beginList(slot);
+    issue(slot, step, order);
+    device.endList();
+  }
+  try {
+    stage(1 - slot, step + 1, order);
+  } catch (const RuntimeError &) {
+    // Bad data are that step's error, if it comes.
   }
   device.synchronize();
+  measure(step);
+}
+
+void Executor::measure(uint64_t step) {
+  uint64_t computeNs = 0, waitNs = 0, begin = device.markTime(0);
+  trace.setStep(step);
+  for (size_t i = 0; i < instrs.size(); ++i) {
+    if (!marked(i))
+      continue;
+    uint64_t end = std::max(begin, device.markTime(i + 1));
+    (instrs[i].op == BM_OP_WAIT ? waitNs : computeNs) += end - begin;
+    if (trace.on())
+      trace.add(instrs[i], begin, end);
+    begin = end;
+  }
   compute = computeNs * 1e-9;
   waiting = waitNs * 1e-9;
 }
 
 void Executor::addRecords(std::span<double> values) const {
-  auto instrs = plan.instrs(rank);
   const bm_plan &h = plan.header();
   for (size_t i = 0; i < instrs.size(); ++i)
     if (instrs[i].op == BM_OP_RECORD)

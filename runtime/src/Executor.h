@@ -9,6 +9,7 @@
 #include "bigmac-rt/Device.h"
 #include "bigmac-rt/PlanView.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,8 +20,10 @@ namespace bigmac::rt {
 /// allocating.
 class Executor {
 public:
+  /// `poison`: each step begins with NaN in every byte that does not outlive a step, so that a read
+  /// of what was not written shows.
   Executor(const PlanView &plan, uint32_t worldRank, Device &device, Comm &comm,
-           const bm_task_fn *tasks, const Data &data, Trace &trace);
+           const bm_task_fn *tasks, const Data &data, Trace &trace, bool poison);
 
   /// Runs the list for the data of step `step`.
   void run(uint64_t step, const SampleOrder &order);
@@ -34,11 +37,26 @@ public:
   double waitSeconds() const { return waiting; }
 
 private:
+  struct Bytes {
+    uint64_t offset, size;
+  };
+
   void prepareTransfers();
+  void prepareInputs();
+  void prepareLabels();
+  void findUnkept();
+  /// Fills the host memory from which the list of `slot` loads its inputs.
+  void stage(uint32_t slot, uint64_t step, const SampleOrder &order);
+  void issue(uint32_t slot, uint64_t step, const SampleOrder &order);
+  void load(void *target, const bm_instr &instr, uint64_t step, const SampleOrder &order) const;
+  /// Whether the time after instruction `i` is remembered.
+  bool marked(size_t i) const;
+  void measure(uint64_t step);
 
   const PlanView &plan;
   uint32_t replica;
   const bm_rank &rank;
+  std::span<const bm_instr> instrs;
   Device &device;
   Comm &comm;
   const bm_task_fn *tasks;
@@ -46,13 +64,19 @@ private:
   Trace &trace;
 
   /// For each instruction: RUN: first argument in `pointers`; SEND, RECV, WAIT: a request; RECORD:
-  /// its place in `records`.
+  /// its place in `records`; LOAD_INPUT: its place in `staging`.
   std::vector<size_t> aux;
   std::vector<void *> pointers;
-  std::vector<float> records;
-  /// For each instruction, what a WAIT waits for (index in `waitNames`).
-  std::vector<std::string> waitNames;
-  std::vector<uint32_t> waitName;
+  float *records = nullptr;
+  /// Where the device cannot read its inputs itself: memory of the host for those of two steps, so
+  /// that the next step's come while this one runs. Null elsewhere.
+  std::byte *staging[2] = {};
+  std::optional<uint64_t> staged[2]; // the step whose inputs are there
+  /// For each instruction, what a WAIT waits for (index in `waitNames`), and the name of the action
+  /// that begins with it (index in `labels`).
+  std::vector<std::string> waitNames, labels;
+  std::vector<uint32_t> waitName, label;
+  std::vector<Bytes> poisoned;
   double compute = 0, waiting = 0;
 };
 

@@ -4,19 +4,12 @@
 #include "bigmac-rt/Error.h"
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 namespace bigmac::rt {
 
 using nlohmann::json;
-
-uint64_t nowNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 void Trace::enable(size_t events) {
   capacity = events;

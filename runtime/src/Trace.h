@@ -12,9 +12,6 @@
 
 namespace bigmac::rt {
 
-/// Nanoseconds on this machine's monotonic clock.
-uint64_t nowNs();
-
 /// Records into a buffer made beforehand; what does not fit is dropped and counted.
 class Trace {
 public:

@@ -174,7 +174,10 @@ void Trainer::save() {
 }
 
 void Trainer::train() {
-  executor.emplace(plan, comm.rank(), device, comm, program.tasks, *data, trace);
+  executor.emplace(plan, comm.rank(), device, comm, program.tasks, *data, trace,
+                   std::getenv("BIGMAC_POISON") != nullptr);
+  comm.setOperation("connecting the ranks");
+  comm.connect();
   values.assign(plan.scalars().size() * plan.header().replicas * plan.header().microbatches + 1, 0);
   if (progress.step >= options.steps && root)
     out.say("nothing to do: " + std::to_string(progress.step) + " steps are done and --steps is " +

@@ -2,12 +2,18 @@
 
 #include "bigmac-rt/Hash.h"
 
+#include <numeric>
+
 namespace bigmac::rt {
 
 Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, Comm &comm)
     : holdings(holdings), device(device), comm(comm),
       scratchOffset(plan.ranks()[holdings.pipelineRank].scratch_offset),
-      scratchBytes(plan.ranks()[holdings.pipelineRank].scratch_bytes) {}
+      scratchBytes(plan.ranks()[holdings.pipelineRank].scratch_bytes),
+      squares(static_cast<double *>(device.hostMemory(holdings.trained.size() * sizeof(double)))) {
+  for (const HeldClass &held : holdings.trained)
+    comm.prepareGroup(held.group);
+}
 
 ShardedRegion Update::region(const HeldClass &held, uint64_t offset) {
   return {held.group,
@@ -25,12 +31,13 @@ void Update::sumGradients() {
 }
 
 double Update::sumSquares() {
-  double total = 0;
-  for (const HeldClass &held : holdings.trained) {
+  for (size_t i = 0; i < holdings.trained.size(); ++i) {
+    const HeldClass &held = holdings.trained[i];
     uint64_t shard = held.self * held.shardElements * sizeof(float);
-    total += device.sumSquares(held.at.grad_offset + shard, held.shardElements);
+    device.sumSquares(&squares[i], held.at.grad_offset + shard, held.shardElements);
   }
-  return total;
+  device.synchronize();
+  return std::accumulate(squares, squares + holdings.trained.size(), 0.0);
 }
 
 void Update::step(const AdamW &how) {

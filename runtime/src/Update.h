@@ -34,6 +34,7 @@ private:
   Device &device;
   Comm &comm;
   uint64_t scratchOffset, scratchBytes;
+  double *squares; // of each trained class
 };
 
 } // namespace bigmac::rt

@@ -13,6 +13,9 @@ namespace bigmac::rt {
 /// shard. The bytes are those of a ring, and the sum is in group order, whatever arrives first.
 class PairwiseComm : public Comm {
 public:
+  // These ranks are connected from the start.
+  void prepareGroup(std::span<const uint32_t>) final {}
+  void connect() final {}
   void reduceScatter(Device &device, const ShardedRegion &region) final;
   void allGather(Device &device, const ShardedRegion &region) final;
 

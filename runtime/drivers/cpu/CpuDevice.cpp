@@ -6,6 +6,7 @@
 
 #include <cblas.h>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -54,24 +55,44 @@ public:
     return std::min(bytes, resident * page);
   }
 
+  bool isHost() const override { return true; }
+  void *hostMemory(uint64_t size) override {
+    size_t rounded = (std::max<uint64_t>(size, 1) + 63) / 64 * 64;
+    blocks.emplace_back(static_cast<std::byte *>(std::aligned_alloc(64, rounded)), &std::free);
+    if (!blocks.back())
+      throw RuntimeError("cannot allocate " + std::to_string(size) + " bytes");
+    return std::memset(blocks.back().get(), 0, rounded);
+  }
+
   void upload(uint64_t offset, const void *source, uint64_t size) override {
     std::memcpy(arena + offset, source, size);
   }
   void download(void *target, uint64_t offset, uint64_t size) override {
     std::memcpy(target, arena + offset, size);
   }
-  void zero(uint64_t offset, uint64_t size) override { std::memset(arena + offset, 0, size); }
+  void fill(uint64_t offset, uint8_t value, uint64_t size) override {
+    std::memset(arena + offset, value, size);
+  }
   void copy(uint64_t offset, uint64_t source, uint64_t size) override {
     std::memcpy(arena + offset, arena + source, size);
   }
   void run(bm_task_fn task, void *const *args) override { task(args); }
   void synchronize() override {}
 
+  // Nothing is gained by keeping a list: its calls are the work itself.
+  bool replay(uint32_t) override { return false; }
+  void beginList(uint32_t) override {}
+  void endList() override {}
+  void prepareMarks(uint32_t count) override { marks.assign(count, 0); }
+  void mark(uint32_t index) override { marks[index] = nowNs(); }
+  uint64_t markTime(uint32_t index) const override { return marks[index]; }
+  void label(const char *) override {}
+
   void sum(float *target, std::span<const float *const> sources, uint64_t elements) override {
     cpu::sum(target, sources.data(), sources.size(), elements);
   }
-  double sumSquares(uint64_t offset, uint64_t elements) override {
-    return cpu::sumSquares(floats(offset), elements);
+  void sumSquares(double *result, uint64_t offset, uint64_t elements) override {
+    *result = cpu::sumSquares(floats(offset), elements);
   }
   void scale(uint64_t offset, uint64_t elements, double factor) override {
     cpu::scale(floats(offset), elements, static_cast<float>(factor));
@@ -86,6 +107,8 @@ private:
 
   unsigned char *arena = nullptr;
   uint64_t bytes = 0;
+  std::vector<std::unique_ptr<std::byte, void (*)(void *)>> blocks;
+  std::vector<uint64_t> marks;
 };
 
 } // namespace

@@ -20,6 +20,8 @@ public:
 
   Request prepareSend(const void *, uint64_t, uint32_t peer, uint32_t) override { none(peer); }
   Request prepareRecv(void *, uint64_t, uint32_t peer, uint32_t) override { none(peer); }
+  void prepareGroup(std::span<const uint32_t>) override {}
+  void connect() override {}
   void start(Request) override { none(0); }
   void wait(Request) override { none(0); }
   void progress() override {}

@@ -1,6 +1,10 @@
 //===- Comm.h - What a communication driver provides ----------------------===//
 //
 // The world of ranks of one training run. Pointers are those of the device that the driver serves.
+// What touches the device is in order with the device's calls: it comes after those before it, and
+// those after it come later. Where the device runs ahead of the host, so do these: only the host
+// collectives and the device's synchronize() wait then.
+//
 // Every wait is bounded: after `timeout` seconds it throws a RuntimeError that names this rank, the
 // other one and the operation (setOperation). The conformance suite in cts/ runs on every driver.
 //
@@ -49,13 +53,20 @@ public:
   /// ended. Messages between two ranks under one tag arrive in the order in which they are started.
   virtual Request prepareSend(const void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
   virtual Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
+  /// The ranks of a ShardedRegion that will be used.
+  virtual void prepareGroup(std::span<const uint32_t> group) = 0;
+  /// Collective: connects what has been prepared since the last time. Before the first start() and
+  /// the first collective on a ShardedRegion.
+  virtual void connect() = 0;
+  /// Begins a transfer; the device's later calls do not wait for it ...
   virtual void start(Request request) = 0;
+  /// ... and from here on they do.
   virtual void wait(Request request) = 0;
   /// Lets open transfers move; called between computations.
   virtual void progress() = 0;
 
-  /// data of shard `self` = the sum over the group of that shard, in group order; other shards are
-  /// unchanged. The same inputs give the same bits.
+  /// data of shard `self` = the sum over the group of that shard; other shards are unchanged. The
+  /// same inputs give the same bits (drivers on host memory: those of the sum in group order).
   virtual void reduceScatter(Device &device, const ShardedRegion &region) = 0;
   /// Every shard = its owner's.
   virtual void allGather(Device &device, const ShardedRegion &region) = 0;

@@ -1,8 +1,9 @@
 //===- Device.h - What a device driver provides ---------------------------===//
 //
 // One rank's arena and everything that reads or writes it. Offsets are bytes from the arena's
-// start. Calls may be asynchronous, in order; synchronize() ends them. The conformance suite in
-// cts/ says in tests what every driver must do.
+// start. Calls may be asynchronous, in order: each behaves as if those before it had ended, but the
+// host sees results only after synchronize(). The conformance suite in cts/ says in tests what
+// every driver must do.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,30 +35,60 @@ public:
   virtual ~Device() = default;
   virtual std::string name() const = 0;
 
-  /// Called once; the arena is all zero. Throws RuntimeError when there is not enough memory.
+  /// Called once, before everything below; the arena is all zero. Throws RuntimeError when there is
+  /// not enough memory.
   virtual void allocateArena(uint64_t bytes) = 0;
   /// The pointer that tasks and communication drivers take.
   virtual void *address(uint64_t offset) = 0;
   /// Bytes of the arena that are backed by memory now.
   virtual uint64_t residentBytes() const = 0;
+  /// Whether address() is memory that the host may write when the program gets there.
+  virtual bool isHost() const = 0;
+  /// Zeroed memory of the host that lives as long as the device, aligned to 64 bytes. Uploads from
+  /// it and downloads into it run while the host goes on.
+  virtual void *hostMemory(uint64_t bytes) = 0;
 
+  /// The source may change when this returns, except hostMemory(): that must stay until
+  /// synchronize().
   virtual void upload(uint64_t offset, const void *source, uint64_t bytes) = 0;
   virtual void download(void *target, uint64_t offset, uint64_t bytes) = 0;
-  virtual void zero(uint64_t offset, uint64_t bytes) = 0;
+  /// Sets every byte to `value`.
+  virtual void fill(uint64_t offset, uint8_t value, uint64_t bytes) = 0;
   virtual void copy(uint64_t offset, uint64_t source, uint64_t bytes) = 0;
   virtual void run(bm_task_fn task, void *const *args) = 0;
   virtual void synchronize() = 0;
 
+  /// A list of calls that is the same every time, as `slot` 0 or 1. The caller writes
+  ///   if (!device.replay(slot)) { device.beginList(slot); ...calls...; device.endList(); }
+  /// and a driver may keep the calls of the first time, arguments and all, to start them at once
+  /// later (replay() is true then). In a list, uploads and downloads use hostMemory() only, and
+  /// synchronize() does not occur; transfers of a communicator that were started in a list end in
+  /// it.
+  virtual bool replay(uint32_t slot) = 0;
+  virtual void beginList(uint32_t slot) = 0;
+  virtual void endList() = 0;
+
+  /// In a list: remembers when the calls so far are done, as mark `index` < `count`. After
+  /// synchronize(), markTime() is that moment on the clock of nowNs(), in nanoseconds.
+  virtual void prepareMarks(uint32_t count) = 0;
+  virtual void mark(uint32_t index) = 0;
+  virtual uint64_t markTime(uint32_t index) const = 0;
+  /// Names what follows for a profiler, until the next name; null ends it. `name` must stay.
+  virtual void label(const char *name) = 0;
+
   /// target[i] = sources[0][i] + sources[1][i] + ..., summed in fp32 in that order. The target may
   /// be one of the sources.
   virtual void sum(float *target, std::span<const float *const> sources, uint64_t elements) = 0;
-  /// Sum of squares in double, in an order that depends on `elements` only; NaN or infinity in the
-  /// values gives NaN or infinity.
-  virtual double sumSquares(uint64_t offset, uint64_t elements) = 0;
+  /// *result (in hostMemory()) = the sum of squares in double, in an order that depends on
+  /// `elements` only; NaN or infinity in the values gives NaN or infinity.
+  virtual void sumSquares(double *result, uint64_t offset, uint64_t elements) = 0;
   virtual void scale(uint64_t offset, uint64_t elements, double factor) = 0;
   virtual void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
                      uint64_t elements) = 0;
 };
+
+/// Nanoseconds on this machine's monotonic clock.
+uint64_t nowNs();
 
 /// The CPU driver: the arena is anonymous memory, calls are synchronous. `threads`: of library
 /// calls.

@@ -171,7 +171,8 @@ private:
       return;
     }
     out.loadInput(1, m, target, why);
-    out.loadInput(2, m, weight, why);
+    if (!shape.unwritten)
+      out.loadInput(2, m, weight, why);
     out.run(Head,
             {result, tied.param_offset, offsetParam, target, weight, scalars, scalars + 4,
              scalars + 8, grads + m * kRow, tied.grad_offset},

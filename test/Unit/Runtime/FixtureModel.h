@@ -22,7 +22,8 @@ inline constexpr int64_t kSamples = 2; // per microbatch
 
 struct Shape {
   uint32_t ranks = 1, replicas = 1, microbatches = 2;
-  bool weighted = false; // a scalar output weighs the losses
+  bool weighted = false;  // a scalar output weighs the losses
+  bool unwritten = false; // a fault: a region is read that nothing has written
 };
 
 /// The plan of the model; `weights*` as in PlanWriter::setWeights. Empty and `error` on failure.

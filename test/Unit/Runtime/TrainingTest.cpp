@@ -213,3 +213,21 @@ TEST(Run, ProgramLinkedAsTheCompilerLinks) {
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_NE(result.out.find("step 2/2"), std::string::npos) << result.out;
 }
+
+/// With poison nothing changes, unless something is read that was not written.
+TEST(Poison, ShowsReadsOfWhatWasNotWritten) {
+  Job job({2, 1, 3, false});
+  auto run = [&](const char *log, const std::vector<std::string> &env) {
+    Result result = job.start({"--steps", "3", "--log", job.dir / log}, env);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return readLog(job.dir / log);
+  };
+  auto plain = run("plain", {}), poisoned = run("poisoned", {"BIGMAC_POISON=1"});
+  ASSERT_EQ(plain.size(), 3u);
+  ASSERT_EQ(poisoned.size(), 3u);
+  for (size_t i = 0; i < 3; ++i)
+    for (const char *key : {"loss", "abs_error", "grad_norm"})
+      EXPECT_EQ(plain[i][key], poisoned[i][key]);
+  EXPECT_FALSE(run("fault", {"BM_FIXTURE_UNWRITTEN=1"})[0].contains("skipped"));
+  EXPECT_TRUE(run("seen", {"BM_FIXTURE_UNWRITTEN=1", "BIGMAC_POISON=1"})[0].contains("skipped"));
+}

@@ -31,6 +31,7 @@ int main(int argc, char **argv) {
   fixture::Shape shape;
   std::istringstream(env("BM_FIXTURE", "1 1 2 0")) >> shape.ranks >> shape.replicas >>
       shape.microbatches >> shape.weighted;
+  shape.unwritten = !env("BM_FIXTURE_UNWRITTEN").empty();
   std::string file;
   uint64_t size = 0, hash = 0;
   std::istringstream(env("BM_FIXTURE_WEIGHTS")) >> file >> size >> hash;
