@@ -157,7 +157,8 @@ LogicalResult RankCheck::check(RunOp run) {
     auto next = used.lower_bound(begin);
     if ((next != used.end() && next->first < begin + size) ||
         (next != used.begin() && std::prev(next)->second > begin))
-      return run.emitOpError("writes a buffer at ") << begin << " over another of its buffers";
+      return run.emitOpError("of ") << index.action(task, microbatch) << " writes a buffer at "
+                                    << begin << " over another of its buffers";
     used[begin] = begin + size;
     return success();
   };
