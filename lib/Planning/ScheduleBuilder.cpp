@@ -22,11 +22,11 @@ struct Entry {
 
 constexpr Entry entries[] = {
     {ScheduleKind::BigMac, "bigmac", buildBigMac},
-    {ScheduleKind::BigMacZb, "bigmac-zb", nullptr},
+    {ScheduleKind::BigMacZb, "bigmac-zb", buildBigMacZb},
     {ScheduleKind::OneForwardOneBackward, "1f1b", buildOneForwardOneBackward},
     {ScheduleKind::Interleaved, "interleaved", buildInterleaved},
     {ScheduleKind::GPipe, "gpipe", buildGPipe},
-    {ScheduleKind::Zb, "zb", nullptr},
+    {ScheduleKind::Zb, "zb", buildZb},
     {ScheduleKind::EncoderFirst, "encoder-first", buildEncoderFirst},
     {ScheduleKind::SeparateStages, "separate-stages", nullptr},
 };
@@ -68,8 +68,8 @@ Status requireOneChunk(ScheduleKind kind, const Problem &problem) {
     return Status::success();
   return Error{"schedule '" + std::string(scheduleName(kind)) + "' takes one chunk a rank, found " +
                std::to_string(problem.chunks) +
-               "; use chunks 1, or a schedule that takes more: bigmac, interleaved, "
-               "encoder-first"};
+               "; use chunks 1, or a schedule that takes more: bigmac, bigmac-zb, "
+               "interleaved, encoder-first"};
 }
 
 Result<Schedule> buildSchedule(ScheduleKind kind, const Problem &problem) {
@@ -77,7 +77,9 @@ Result<Schedule> buildSchedule(ScheduleKind kind, const Problem &problem) {
   if (!entry.build)
     return Error{"schedule '" + std::string(entry.name) +
                  "' is not built in this version; it has " + namesOf(true)};
-  if (Status status = checkSize(problem.ranks, problem.chunks, problem.microbatches, 2); !status)
+  if (Status status = checkSize(problem.ranks, problem.chunks, problem.microbatches,
+                                splitsBackward(kind) ? 3 : 2);
+      !status)
     return status.error();
   if (Status status =
           validateCosts(problem.costs, problem.ranks, problem.chunks, problem.microbatches);

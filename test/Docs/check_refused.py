@@ -9,8 +9,6 @@ import sys
 
 REFUSED = [
     ("CUDA", ["--target=cuda"], "--target=cuda is not built in this version"),
-    ("`zb`", ["--schedule=zb"], "schedule 'zb' is not built in this version"),
-    ("`bigmac-zb`", ["--schedule=bigmac-zb"], "schedule 'bigmac-zb' is not built in this version"),
     ("`separate-stages`", ["--schedule=separate-stages"], "schedule 'separate-stages' is not built in this version"),
     ("bf16", ["--precision=bf16"], "--precision=bf16 is not supported"),
     ("bf16", ["--master=none"], "--precision=bf16"),

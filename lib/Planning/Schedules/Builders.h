@@ -27,6 +27,12 @@ Result<Schedule> buildOneForwardOneBackward(const Problem &problem);
 /// All forwards, then all backwards, one chunk. Encoder and generator as in encoder-first.
 Result<Schedule> buildGPipe(const Problem &problem);
 
+/// 1F1B with the backward split, one chunk. Encoder and generator as in encoder-first.
+Result<Schedule> buildZb(const Problem &problem);
+
+/// The nested pipeline with the backward split: never slower than bigmac.
+Result<Schedule> buildBigMacZb(const Problem &problem);
+
 /// An error unless the problem has one chunk.
 Status requireOneChunk(ScheduleKind kind, const Problem &problem);
 

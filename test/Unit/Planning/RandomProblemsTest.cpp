@@ -69,9 +69,11 @@ TEST(RandomProblems, EveryScheduleIsValid) {
   for (int round = 0; round < 400; ++round) {
     Problem problem = randomProblem(random);
     for (ScheduleKind kind :
-         {ScheduleKind::BigMac, ScheduleKind::EncoderFirst, ScheduleKind::Interleaved,
-          ScheduleKind::OneForwardOneBackward, ScheduleKind::GPipe}) {
-      bool oneChunk = kind == ScheduleKind::OneForwardOneBackward || kind == ScheduleKind::GPipe;
+         {ScheduleKind::BigMac, ScheduleKind::BigMacZb, ScheduleKind::EncoderFirst,
+          ScheduleKind::Interleaved, ScheduleKind::OneForwardOneBackward, ScheduleKind::GPipe,
+          ScheduleKind::Zb}) {
+      bool oneChunk = kind == ScheduleKind::OneForwardOneBackward || kind == ScheduleKind::GPipe ||
+                      kind == ScheduleKind::Zb;
       if (oneChunk && problem.chunks > 1)
         continue;
       std::optional<Built> built = build(kind, problem);
@@ -135,8 +137,8 @@ TEST(Edges, OneRankOneMicrobatchAndPartialUnits) {
     for (uint32_t chunks : {1u, 3u}) {
       for (uint32_t microbatches : {1u, ranks, ranks + 1, 3 * ranks - 1, 4 * ranks}) {
         Problem problem = problemOf(ranks, chunks, microbatches, costsOf({1, 2, 1, 2, 1, 2, 0.25}));
-        for (ScheduleKind kind :
-             {ScheduleKind::BigMac, ScheduleKind::EncoderFirst, ScheduleKind::Interleaved}) {
+        for (ScheduleKind kind : {ScheduleKind::BigMac, ScheduleKind::BigMacZb,
+                                  ScheduleKind::EncoderFirst, ScheduleKind::Interleaved}) {
           std::optional<Built> built = build(kind, problem);
           ASSERT_TRUE(built);
           EXPECT_EQ(findFault(problem, *built), "")

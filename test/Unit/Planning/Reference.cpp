@@ -119,6 +119,11 @@ private:
     return problem.costs.llmBackwardInput.at(stage).has_value();
   }
 
+  /// Whether the stage's weight gradient is an action of its own.
+  bool hasSplitWeight(uint32_t stage) const {
+    return built.schedule.splitBackward && problem.costs.llmBackwardWeight.at(stage) > 0;
+  }
+
   void checkPresence() {
     std::map<Name, double> expected;
     const Costs &costs = problem.costs;
@@ -127,7 +132,10 @@ private:
       for (uint32_t s = 0; s < stages; ++s) {
         expected[Name("F", s, m)] = costs.llmForward.at(s);
         if (hasBackward(s))
-          expected[Name("B", s, m)] = *costs.llmBackwardInput.at(s) + costs.llmBackwardWeight.at(s);
+          expected[Name("B", s, m)] = *costs.llmBackwardInput.at(s) +
+                                      (hasSplitWeight(s) ? 0.0 : costs.llmBackwardWeight.at(s));
+        if (hasSplitWeight(s))
+          expected[Name("W", s, m)] = costs.llmBackwardWeight.at(s);
       }
       if (costs.encoder)
         expected[Name("EF", 0, m)] = costs.encoder->forward.at(m);
@@ -165,6 +173,8 @@ private:
       else if (problem.costs.generator)
         result.emplace_back("G", 0, m);
     }
+    if (kind == "W")
+      result.emplace_back("B", stage, m);
     if (kind == "G")
       result.emplace_back("F", last, m);
     if (kind == "EB") {
@@ -210,6 +220,9 @@ private:
     if (built.figures.peakLlmMicrobatches != peakChunks() / problem.chunks)
       report("LLM microbatches ", built.figures.peakLlmMicrobatches, ", counted ",
              peakChunks() / problem.chunks);
+    if (built.figures.peakPendingWeightGradients != peakWaiting())
+      report("waiting weight gradients ", built.figures.peakPendingWeightGradients, ", counted ",
+             peakWaiting());
     if (problem.costs.encoder && problem.costs.encoder->backward &&
         built.figures.peakEncoderUnits != peakOrdered("EF", "EB"))
       report("encoder units ", built.figures.peakEncoderUnits, ", counted ",
@@ -224,8 +237,28 @@ private:
       for (const Action &action : built.schedule.orders[r]) {
         if (action.component != Component::Llm || !hasBackward(action.chunk * problem.ranks + r))
           continue;
-        held += action.phase == Phase::Forward ? 1 : -1;
-        most = std::max(most, held);
+        if (action.phase == Phase::Forward)
+          most = std::max(most, ++held);
+        else if (action.phase == Phase::WeightGradient ||
+                 !hasSplitWeight(action.chunk * problem.ranks + r))
+          --held;
+      }
+    }
+    return most;
+  }
+
+  /// Weight gradients that wait, in the rank's own order.
+  uint32_t peakWaiting() const {
+    uint32_t most = 0;
+    for (uint32_t r = 0; r < problem.ranks; ++r) {
+      uint32_t waiting = 0;
+      for (const Action &action : built.schedule.orders[r]) {
+        if (action.component != Component::Llm || !hasSplitWeight(action.chunk * problem.ranks + r))
+          continue;
+        if (action.phase == Phase::Backward)
+          most = std::max(most, ++waiting);
+        else if (action.phase == Phase::WeightGradient)
+          --waiting;
       }
     }
     return most;

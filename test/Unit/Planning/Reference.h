@@ -39,7 +39,7 @@ struct Built {
 /// Builds and executes; fails the test on an error.
 std::optional<Built> build(planning::ScheduleKind kind, const planning::Problem &problem);
 
-/// Checks a fused-backward schedule: exactly the actions that the costs give, each with its
+/// Checks a schedule (of an unsplit generator): exactly the actions that the costs give, each with its
 /// duration, none overlapping on a rank, none before what it needs has arrived, none later than
 /// necessary, and figures that a plain count gives too. Returns the first thing that is wrong, or
 /// nothing.
