@@ -1,6 +1,7 @@
 //===- Figures.cpp - What is measured on a timed schedule -----------------===//
 
 #include "Figures.h"
+#include "LongestPaths.h"
 
 #include <algorithm>
 #include <functional>
@@ -239,8 +240,10 @@ Result<Figures> measure(const Schedule &schedule, const Timing &timing,
                    " has another number of actions"};
     finish.insert(finish.end(), timing.end[rank].begin(), timing.end[rank].end());
   }
-  return measureOrders(schedule, *graph, identityOrders(*graph), finish,
-                       secondsById(schedule, costs, jitter), costs);
+  std::vector<double> seconds = secondsById(schedule, costs, jitter);
+  Figures figures = measureOrders(schedule, *graph, identityOrders(*graph), finish, seconds, costs);
+  figures.tightBound = boundOf(*graph, seconds, longestPaths(*graph, seconds, costs.transfer));
+  return figures;
 }
 
 } // namespace bigmac::planning

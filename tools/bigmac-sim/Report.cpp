@@ -35,6 +35,11 @@ std::string percent(double fraction) {
   return buffer.data();
 }
 
+/// How far the makespan is above the tight bound, of the bound.
+double aboveBound(const Figures &figures) {
+  return figures.tightBound > 0 ? std::max(0.0, figures.makespan / figures.tightBound - 1) : 0.0;
+}
+
 std::string line(const std::string &name, const std::string &value) {
   std::string padded = name;
   padded.resize(std::max<size_t>(padded.size(), 18), ' ');
@@ -53,6 +58,7 @@ static nlohmann::ordered_json jsonFigures(const Simulation &simulation) {
   report["microbatches"] = schedule.microbatches;
   report["makespan"] = figures.makespan;
   report["bound"] = figures.bound;
+  report["tight_bound"] = figures.tightBound;
   report["bubble"] = figures.bubble;
   report["window"] = schedule.window;
   report["warmup_extra"] = schedule.warmupExtra;
@@ -93,6 +99,9 @@ std::string tableReport(const Simulation &simulation) {
                                   percent(simulation.jitter.amount) + ", seed " +
                                   std::to_string(simulation.jitter.seed));
   text += line("bound", shortNumber(figures.bound) + " s (the busiest rank's work)");
+  text += line("tight bound", shortNumber(figures.tightBound) +
+                                  " s (with start-up and drain); makespan " +
+                                  percent(aboveBound(figures)) + " above");
   text += line("bubble", percent(figures.bubble));
   text += line("window", std::to_string(schedule.window) + " encoder units");
   text += line("extra warm-up", std::to_string(schedule.warmupExtra) + " forwards a rank");

@@ -36,6 +36,8 @@ struct Figures {
   double makespan = 0;
   /// The busiest rank's work: no schedule of these actions on these ranks is faster.
   double bound = 0;
+  /// LowerBound.h's, of the same actions: at least `bound`, at most `makespan`.
+  double tightBound = 0;
   /// 1 - total work / (ranks * makespan).
   double bubble = 0;
   /// Most units alive on a rank: an encoder unit from its forward until its backward has ended
