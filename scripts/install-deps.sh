@@ -3,7 +3,8 @@
 set -eu
 packages="clang-22 lld-22 llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools clang-format-22
 ccache ninja-build cmake make g++ git python3 protobuf-compiler libprotobuf-dev libopenmpi-dev openmpi-bin
-libopenblas-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev libonnx-testdata"
+libopenblas-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev libonnx-testdata
+zlib1g-dev chromium"
 
 missing=""
 for package in $packages; do

@@ -82,8 +82,14 @@ void declareOptions(CLI::App &app, Options &options) {
       ->type_name("N")
       ->check(checkCount)
       ->capture_default_str();
-  app.add_option("--report", options.outputs.report,
-                 "Write the figures to a file, as JSON; - prints JSON in place of the table")
+  app.add_option(
+         "--report", options.outputs.reports,
+         "Write the figures to a file: FILE.html as a page of timelines, another as JSON; - "
+         "prints JSON in place of the table")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--trace", options.outputs.trace,
+                 "Write a trace for Perfetto or Chrome; - prints it in place of the table")
       ->type_name("FILE");
   app.add_option("--emit-actions", options.outputs.actions,
                  "Write every action with its times, one JSON object a line; - prints them in "
@@ -152,6 +158,7 @@ int runTool(int argc, char **argv) {
       return app.exit(error);
     return fail(std::string(error.what()) + " (--help lists the options)");
   }
+  options.outputs.costs = options.costs;
   if (Status status = checkOutputs(options.outputs); !status)
     return fail(status.message());
   Result<std::vector<sim::Simulation>> simulations = simulateAll(options);

@@ -4,8 +4,12 @@
 #include "OutputFile.h"
 #include "Report.h"
 #include "Timeline.h"
+#include "bigmac/Report/Page.h"
+#include "bigmac/Report/Trace.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace bigmac::sim {
@@ -14,9 +18,46 @@ using namespace planning;
 
 namespace {
 
-bool endsWith(const std::string &text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+bool isPage(const std::string &path) {
+  constexpr std::string_view end = ".html";
+  return path.size() > end.size() && path.compare(path.size() - end.size(), end.size(), end) == 0;
 }
+
+std::string titleOf(const OutputOptions &options, std::span<const Simulation> simulations) {
+  const Schedule &schedule = simulations.front().schedule;
+  std::string file = options.costs.substr(options.costs.rfind('/') + 1);
+  return file + ": " + std::to_string(schedule.ranks) + " ranks, " +
+         std::to_string(schedule.chunks) + (schedule.chunks == 1 ? " chunk, " : " chunks, ") +
+         std::to_string(schedule.microbatches) + " microbatches";
+}
+
+/// The simulations as page and trace take them.
+struct Contents {
+  std::vector<report::Content> list;
+
+  Status add(std::span<const Simulation> simulations) {
+    for (const Simulation &simulation : simulations) {
+      report::Content content;
+      content.name = scheduleName(simulation.kind);
+      content.schedule = &simulation.schedule;
+      content.timing = &simulation.timing;
+      content.figures = &simulation.figures;
+      content.dependencies = simulation.dependencies.get();
+      content.transfer = simulation.costs.transfer;
+      auto memory = report::activationMemory(simulation.schedule, simulation.timing,
+                                             *simulation.dependencies, simulation.costs);
+      if (!memory)
+        return memory.error();
+      content.memory = std::move(*memory);
+      if (content.memory)
+        content.memory->limit = simulation.memoryLimit;
+      if (simulation.jitter.amount > 0)
+        content.notes.emplace_back("jitter", jitterText(simulation));
+      list.push_back(std::move(content));
+    }
+    return Status::success();
+  }
+};
 
 std::string textReport(std::span<const Simulation> simulations) {
   std::string text;
@@ -38,30 +79,58 @@ std::string textReport(std::span<const Simulation> simulations) {
 } // namespace
 
 Status checkOutputs(const OutputOptions &options) {
-  if (endsWith(options.report, ".html"))
-    return Error{"--report=" + options.report +
-                 ": HTML reports are not built in this version; use a .json file, or - for JSON "
-                 "on the standard output"};
-  if (!options.report.empty() && options.report == options.actions)
-    return Error{"--report and --emit-actions both write to " + options.report};
+  // Every file and who writes it.
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const std::string &report : options.reports)
+    files.emplace_back(report, "--report");
+  files.emplace_back(options.trace, "--trace");
+  files.emplace_back(options.actions, "--emit-actions");
+  for (size_t i = 0; i < files.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (!files[i].first.empty() && files[i].first == files[j].first)
+        return Error{files[j].second + " and " + files[i].second + " both write to " +
+                     files[i].first};
   return Status::success();
 }
 
 Status writeOutputs(const OutputOptions &options, std::span<const Simulation> simulations) {
+  Contents contents;
+  if (!options.trace.empty() || std::any_of(options.reports.begin(), options.reports.end(), isPage))
+    if (Status status = contents.add(simulations); !status)
+      return status;
+
   // All files are whole before any takes its place.
   std::vector<std::unique_ptr<OutputFile>> files;
-  if (!options.actions.empty()) {
-    files.push_back(std::make_unique<OutputFile>(options.actions));
-    writeActions(simulations, *files.back());
+  bool standardTaken = false;
+  auto open = [&](const std::string &path) -> OutputFile & {
+    files.push_back(std::make_unique<OutputFile>(path));
+    standardTaken |= path == "-";
+    return *files.back();
+  };
+  if (!options.actions.empty())
+    writeActions(simulations, open(options.actions));
+  for (const std::string &path : options.reports) {
+    OutputFile &file = open(path);
+    if (!isPage(path)) {
+      file.write(jsonReport(simulations));
+      continue;
+    }
+    Result<std::string> page = report::renderPage(titleOf(options, simulations), contents.list);
+    if (!page)
+      return Error{path + ": " + page.message()};
+    file.write(*page);
   }
-  if (!options.report.empty()) {
-    files.push_back(std::make_unique<OutputFile>(options.report));
-    files.back()->write(jsonReport(simulations));
+  if (!options.trace.empty()) {
+    OutputFile &file = open(options.trace);
+    if (Status status =
+            report::writeTrace(contents.list, [&](std::string_view text) { file.write(text); });
+        !status)
+      return status;
   }
   for (auto &file : files)
     if (Status status = file->commit(); !status)
       return status;
-  if (options.report == "-" || options.actions == "-")
+  if (standardTaken)
     return Status::success();
   OutputFile standard("-");
   standard.write(textReport(simulations));

@@ -7,12 +7,17 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 namespace bigmac::sim {
 
 struct OutputOptions {
+  /// The costs file, for titles.
+  std::string costs;
   /// Files as the command line gives them; "-" is the standard output, empty is none.
-  std::string report;
+  /// .html is the page, everything else JSON.
+  std::vector<std::string> reports;
+  std::string trace;
   std::string actions;
 };
 

@@ -85,6 +85,11 @@ std::string jsonReport(std::span<const Simulation> simulations) {
   return report.dump(2) + "\n";
 }
 
+std::string jitterText(const Simulation &simulation) {
+  return percent(simulation.jitter.amount) + ", seed " + std::to_string(simulation.jitter.seed) +
+         ", planned " + shortNumber(simulation.plannedMakespan) + " s";
+}
+
 std::string tableReport(const Simulation &simulation) {
   const Schedule &schedule = simulation.schedule;
   const Figures &figures = simulation.figures;

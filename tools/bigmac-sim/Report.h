@@ -19,6 +19,9 @@ std::string jsonReport(std::span<const Simulation> simulations);
 /// The report of one schedule for people.
 std::string tableReport(const Simulation &simulation);
 
+/// "30.00%, seed 1, planned 76.5 s".
+std::string jitterText(const Simulation &simulation);
+
 /// Several schedules for people, a line each.
 std::string comparisonTable(std::span<const Simulation> simulations);
 

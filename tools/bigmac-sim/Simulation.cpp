@@ -15,6 +15,7 @@ Result<Simulation> simulate(ScheduleKind kind, const Problem &problem, const Jit
   simulation.costs = problem.costs;
   simulation.schedule = std::move(*schedule);
   simulation.jitter = jitter;
+  simulation.memoryLimit = problem.memoryLimit;
   simulation.dependencies = std::make_unique<StandardDependencies>(
       workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches),
       simulation.schedule.splitGenerator);

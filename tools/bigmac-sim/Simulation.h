@@ -20,6 +20,7 @@ struct Simulation {
   planning::Timing timing;
   planning::Figures figures;
   planning::Jitter jitter;
+  std::optional<uint64_t> memoryLimit;
   /// The makespan without jitter, for which the schedule was chosen.
   double plannedMakespan = 0;
 };
