@@ -78,7 +78,7 @@ static void setWorkspaces(ModuleOp module, ArrayRef<TaskInfo> infos) {
 static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
   llvm::json::Object report;
   if (!options.report.empty()) {
-    FailureOr<llvm::json::Object> schedule = scheduleReport(module);
+    FailureOr<llvm::json::Object> schedule = scheduleReport(module, options);
     if (failed(schedule))
       return failure();
     report = std::move(*schedule);

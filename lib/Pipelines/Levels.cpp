@@ -55,6 +55,7 @@ void bigmac::buildPartitionPipeline(OpPassManager &passes, const CompileOptions 
   partition.chunks = options.chunks;
   partition.components.assign(options.components.begin(), options.components.end());
   partition.lossWeight = options.lossWeight;
+  partition.device = options.device;
   passes.addPass(pipeline::createPipelinePartition(partition));
   // Another name than a schedule's is an error of pipeline-schedule.
   planning::Result<planning::ScheduleKind> kind = planning::parseScheduleKind(options.schedule);
@@ -71,5 +72,7 @@ void bigmac::buildSchedulePipeline(OpPassManager &passes, const CompileOptions &
   schedule.schedule = options.schedule;
   schedule.microbatches = options.microbatches;
   schedule.effort = options.effort;
+  schedule.device = options.device;
+  schedule.profile = options.profile;
   passes.addPass(pipeline::createPipelineSchedule(schedule));
 }

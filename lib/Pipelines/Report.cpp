@@ -13,14 +13,32 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
 
-FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module) {
+/// What was measured beside what is predicted from it.
+static llvm::json::Object profileReport(const planning::Profile &profile, bool exact) {
+  return llvm::json::Object{{"pipeline_ranks", static_cast<int64_t>(profile.ranks)},
+                            {"chunks", static_cast<int64_t>(profile.chunks)},
+                            {"microbatches", static_cast<int64_t>(profile.microbatches)},
+                            {"steps", static_cast<int64_t>(profile.steps)},
+                            {"step_seconds", profile.stepSeconds},
+                            {"same_partition", exact}};
+}
+
+FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module,
+                                                     const CompileOptions &options) {
   auto scheduled = *module.getOps<ScheduledOp>().begin();
   FailureOr<Program> program =
       Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
   if (failed(program))
     return failure();
   planning::Schedule schedule = scheduleOf(scheduled, *program);
-  planning::Costs costs = taskCosts(*program, module);
+  FailureOr<CostModel> model = CostModel::load(scheduled, options.device, options.profile);
+  if (failed(model))
+    return failure();
+  std::string scaled;
+  FailureOr<planning::Costs> found = taskCosts(*program, module, *model, &scaled);
+  if (failed(found))
+    return failure();
+  const planning::Costs &costs = *found;
   ProgramDependencies dependencies(*program);
   auto timing = planning::execute(schedule, dependencies, costs);
   if (!timing)
@@ -28,8 +46,9 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module) {
   auto figures = planning::measure(schedule, *timing, dependencies, costs);
   if (!figures)
     return scheduled.emitError("cannot measure the schedule: ") << figures.message();
-  return llvm::json::Object{
+  llvm::json::Object report{
       {"schedule", scheduled.getSchedule()},
+      {"device", model->device.name},
       {"pipeline_ranks", static_cast<int64_t>(schedule.ranks)},
       {"chunks", static_cast<int64_t>(schedule.chunks)},
       {"microbatches", static_cast<int64_t>(schedule.microbatches)},
@@ -45,6 +64,9 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module) {
       {"peak_pending_w", static_cast<int64_t>(figures->peakPendingWeightGradients)},
       {"peak_bytes", llvm::json::Array(figures->peakBytes)},
       {"actions", static_cast<int64_t>(figures->actions)}};
+  if (model->profile)
+    report["profile"] = profileReport(*model->profile, scaled.empty());
+  return report;
 }
 
 llvm::json::Array bigmac::memoryReport(ModuleOp module) {

@@ -8,8 +8,10 @@
 
 namespace bigmac {
 
-/// The schedule's figures: as bigmac-sim's report, from analytic costs.
-mlir::FailureOr<llvm::json::Object> scheduleReport(mlir::ModuleOp scheduled);
+/// The schedule's figures: as bigmac-sim's report, from the costs of the options' device and
+/// profile.
+mlir::FailureOr<llvm::json::Object> scheduleReport(mlir::ModuleOp scheduled,
+                                                   const CompileOptions &options);
 /// Bytes of each rank by class, from an rt program.
 llvm::json::Array memoryReport(mlir::ModuleOp rt);
 /// Writes to a file, whole or not at all; "-" is standard output.

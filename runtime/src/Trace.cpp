@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace bigmac::rt {
 
@@ -122,6 +123,39 @@ std::string Trace::events(const PlanView &plan, uint32_t worldRank) const {
   return text;
 }
 
+/// What the program and its tasks are, for who reads the times (bigmac-opt --profile).
+static std::string programEvents(const PlanView &plan) {
+  static const char *const phases[] = {"forward", "backward", "weight_gradient",
+                                       "forward_backward"};
+  const bm_plan &h = plan.header();
+  uint64_t bytes = 0;
+  for (const bm_param &param : plan.params())
+    bytes += plan.bytes(param);
+  auto dump = [](const char *name, json args) {
+    json event = {{"ph", "M"}, {"name", name}, {"pid", 0}, {"tid", 0}, {"args", std::move(args)}};
+    return event.dump(-1, ' ', false, json::error_handler_t::replace) + ",\n";
+  };
+  std::string text = dump("bigmac_program", {{"model", plan.text(h.model)},
+                                             {"ranks", h.ranks},
+                                             {"replicas", h.replicas},
+                                             {"microbatches", h.microbatches},
+                                             {"samples", h.samples},
+                                             {"parameters", plan.params().size()},
+                                             {"parameter_bytes", bytes}});
+  for (const bm_task &task : plan.tasks()) {
+    // All buffers but the last, the workspace.
+    auto sizes = plan.table<uint64_t>(task.arg_bytes);
+    sizes = sizes.first(sizes.empty() ? 0 : sizes.size() - 1);
+    text +=
+        dump("bigmac_task", {{"task", plan.text(task.name)},
+                             {"component", componentName(task.component)},
+                             {"phase", task.phase < BM_NO_PHASE ? phases[task.phase] : ""},
+                             {"buffers", sizes.size()},
+                             {"bytes", std::accumulate(sizes.begin(), sizes.end(), uint64_t(0))}});
+  }
+  return text;
+}
+
 void writeTrace(const Trace &trace, const PlanView &plan, Comm &comm, const std::string &path) {
   comm.setOperation("gathering the trace");
   auto texts = comm.gather(trace.events(plan, comm.rank()));
@@ -132,6 +166,8 @@ void writeTrace(const Trace &trace, const PlanView &plan, Comm &comm, const std:
     if (!file)
       throw RuntimeError("cannot open " + systemError(path, errno));
     std::fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", file);
+    std::string program = programEvents(plan);
+    std::fwrite(program.data(), 1, program.size(), file);
     for (size_t r = 0; r < texts.size(); ++r) {
       std::fputs(r ? ",\n" : "", file);
       std::fwrite(texts[r].data(), 1, texts[r].size(), file);

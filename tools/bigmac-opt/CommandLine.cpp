@@ -63,8 +63,11 @@ static void declare(CLI::App &app, CommandLine &options) {
       ->capture_default_str();
   app.add_option("--memory-limit", options.memoryLimit, "Bytes a rank may use (0: any)");
   app.add_option("--workspace", options.workspace, "Bytes of library workspace (CUDA)");
+  app.add_option("--device", options.device,
+                 "Device that the plan is for: a100, cpu, h100, h200, h800, or FILE.json")
+      ->capture_default_str();
   app.add_flag("--auto", options.automatic, "Search ranks, chunks and replicas");
-  app.add_option("--profile", options.profile, "Measured times from a trace");
+  app.add_option("--profile", options.profile, "Plan with the measured times of a trace (train --trace FILE)");
   app.add_option("--report", options.report, "Write a report: FILE.json, or - for stdout");
   app.add_option("--cache-dir", options.cacheFolder,
                  "Folder of compiled task code (default: the user's cache folder)");

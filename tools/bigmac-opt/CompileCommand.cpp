@@ -38,8 +38,6 @@ static LogicalResult checkSupported(const CommandLine &options) {
     return fail("--master and --grads apply to --precision=bf16, which the CPU target lacks");
   if (options.automatic)
     return fail("--auto is not built in this version; give --ranks, --chunks, --data-parallel");
-  if (!options.profile.empty())
-    return fail("--profile is not built in this version; schedules use analytic costs");
   if (StringRef(options.report).ends_with(".html"))
     return fail("HTML reports are not built in this version; use --report=FILE.json");
   if (!options.report.empty() && options.report != "-" &&
@@ -197,6 +195,10 @@ static std::string canonicalOptions(const CommandLine &options) {
     os << " --loss=" << options.loss;
   if (!options.lossWeight.empty())
     os << " --loss-weight=" << options.lossWeight;
+  if (options.device != "cpu")
+    os << " --device=" << options.device;
+  if (!options.profile.empty())
+    os << " --profile=" << llvm::sys::path::filename(options.profile);
   if (options.memoryLimit)
     os << " --memory-limit=" << options.memoryLimit;
   return text;
@@ -222,6 +224,8 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   compile.effort = options.effort;
   compile.components = options.components;
   compile.lossWeight = options.lossWeight;
+  compile.device = options.device;
+  compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;

@@ -26,7 +26,9 @@ def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
                "ROLE=PATTERN: role encoder, llm or generator; a glob over parameter names and "
                "module scopes">,
     Option<"lossWeight", "loss-weight", "std::string", "\"\"",
-           "Name of the output that weights each microbatch's loss">
+           "Name of the output that weights each microbatch's loss">,
+    Option<"device", "device", "std::string", "\"cpu\"",
+           "Device that stages are balanced for: a built-in name, or a description's file">
   ];
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect", "::mlir::func::FuncDialect"];
 }
@@ -64,9 +66,25 @@ def PipelineSchedule : Pass<"pipeline-schedule", "::mlir::ModuleOp"> {
   let options = [
     Option<"schedule", "schedule", "std::string", "\"bigmac\"", "Name of the schedule">,
     Option<"microbatches", "microbatches", "int64_t", "0", "Microbatches a step; 0 for ranks">,
-    Option<"effort", "effort", "int64_t", "1", "How far the search for a schedule goes">
+    Option<"effort", "effort", "int64_t", "1", "How far the search for a schedule goes">,
+    Option<"device", "device", "std::string", "\"cpu\"",
+           "Device that seconds are for: a built-in name, or a description's file">,
+    Option<"profile", "profile", "std::string", "\"\"",
+           "Trace of a training executable, whose times replace analytic ones">
   ];
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
+}
+
+def PipelineReportCosts : Pass<"pipeline-report-costs", "::mlir::ModuleOp"> {
+  let summary = "Says what each op costs";
+  let description = [{
+    A remark at each op of each function that takes time: its FLOPs, the bytes that it moves, and its
+    seconds on the device. Changes nothing.
+  }];
+  let options = [
+    Option<"device", "device", "std::string", "\"cpu\"",
+           "Device that seconds are for: a built-in name, or a description's file">
+  ];
 }
 
 #endif // BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_PASSES

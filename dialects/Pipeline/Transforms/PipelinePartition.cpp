@@ -2,8 +2,8 @@
 
 #include "Components.h"
 #include "LossTerms.h"
-#include "OpCost.h"
 #include "StageCuts.h"
+#include "dialects/Pipeline/Transforms/CostModel.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -42,9 +42,10 @@ struct Output {
 class Partitioner {
 public:
   Partitioner(ModuleOp module, func::FuncOp model, int64_t ranks, int64_t chunks,
-              ArrayRef<std::string> patterns, StringRef weightName)
+              ArrayRef<std::string> patterns, StringRef weightName,
+              const planning::DeviceModel &device)
       : module(module), model(model), ranks(ranks), chunks(chunks), patterns(patterns),
-        weightName(weightName) {}
+        weightName(weightName), device(device) {}
   LogicalResult run();
 
 private:
@@ -67,6 +68,7 @@ private:
   int64_t ranks, chunks, samples = 0;
   ArrayRef<std::string> patterns;
   StringRef weightName;
+  const planning::DeviceModel &device;
   SmallVector<Output> outputs;
   /// What is differentiated: the loss's terms, weighted.
   SmallVector<Value> objectives;
@@ -201,7 +203,7 @@ LogicalResult Partitioner::assignCells() {
   if (llm.empty())
     return model.emitError("no part of the model is the LLM; give it with "
                            "--component llm=PATTERN");
-  FailureOr<SmallVector<int64_t>> stages = cutStages(model, llm, ranks * chunks);
+  FailureOr<SmallVector<int64_t>> stages = cutStages(model, llm, ranks * chunks, device);
   if (failed(stages))
     return failure();
   if (!encoder.empty())
@@ -370,7 +372,10 @@ struct PipelinePartitionPass : public pipeline::impl::PipelinePartitionBase<Pipe
       return signalPassFailure();
     }
     SmallVector<std::string> patterns(components.begin(), components.end());
-    if (failed(Partitioner(getOperation(), model, ranks, chunks, patterns, lossWeight).run()))
+    FailureOr<CostModel> costs = CostModel::load(model, device, /*profile=*/"");
+    if (failed(costs) || failed(Partitioner(getOperation(), model, ranks, chunks, patterns,
+                                            lossWeight, costs->device)
+                                    .run()))
       signalPassFailure();
   }
 };

@@ -1,6 +1,5 @@
 //===- PipelineSchedule.cpp - Orders the actions of every rank -------------===//
 
-#include "OpCost.h"
 #include "bigmac/Planning/ScheduleBuilder.h"
 #include "dialects/Pipeline/IR/Program.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
@@ -70,7 +69,18 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     problem.ranks = unscheduled.getRanks();
     problem.chunks = unscheduled.getChunks();
     problem.microbatches = count;
-    problem.costs = taskCosts(*program, getOperation());
+    FailureOr<CostModel> model = CostModel::load(unscheduled, device, profile);
+    if (failed(model))
+      return failure();
+    std::string scaled;
+    FailureOr<planning::Costs> costs = taskCosts(*program, getOperation(), *model, &scaled);
+    if (failed(costs))
+      return failure();
+    if (!scaled.empty())
+      unscheduled.emitRemark("the profile is of another partition; its times scale the analytic "
+                             "ones: ")
+          << scaled;
+    problem.costs = std::move(*costs);
     problem.effort = effort;
     problem.dependencies = &dependencies;
     auto built = planning::buildSchedule(*kind, problem);

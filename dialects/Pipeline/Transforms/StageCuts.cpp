@@ -38,7 +38,8 @@ static std::vector<double> liveBytes(ArrayRef<Operation *> ops) {
 }
 
 FailureOr<SmallVector<int64_t>> pipeline::cutStages(func::FuncOp model, ArrayRef<Operation *> ops,
-                                                    int64_t stages) {
+                                                    int64_t stages,
+                                                    const planning::DeviceModel &device) {
   SmallVector<int64_t> result(ops.size(), 0);
   if (stages == 1)
     return result;
@@ -49,7 +50,7 @@ FailureOr<SmallVector<int64_t>> pipeline::cutStages(func::FuncOp model, ArrayRef
            << " layers; use fewer ranks or chunks";
   std::vector<double> costs;
   for (Operation *op : ops)
-    costs.push_back(secondsOf(op));
+    costs.push_back(secondsOf(op, device));
   std::vector<double> live = liveBytes(ops);
 
   auto partition = [&](double limit) {

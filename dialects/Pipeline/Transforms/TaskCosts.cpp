@@ -4,6 +4,7 @@
 
 #include "OpCost.h"
 #include "bigmac/Support/ByteSize.h"
+#include "dialects/NN/IR/NN.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -31,13 +32,105 @@ static uint64_t heldBytes(ArrayRef<TaskOp> earlier, ArrayRef<TaskOp> later) {
   return bytes;
 }
 
-planning::Costs pipeline::taskCosts(const Program &program, ModuleOp module) {
+/// The program that the tasks are in.
+static Operation *programOf(const Program &program) {
+  return program.tasks().front()->getParentOp();
+}
+
+static planning::ModelSignature modelSignature(const Program &program, const SymbolTable &symbols) {
+  planning::ModelSignature model;
+  Operation *op = programOf(program);
+  model.name = SymbolTable::getSymbolName(op).str();
+  if (auto unscheduled = dyn_cast<UnscheduledOp>(op))
+    model.samples = unscheduled.getSamples();
+  else
+    model.samples = cast<ScheduledOp>(op).getSamples();
+  DenseSet<Attribute> seen;
+  for (TaskOp task : program.tasks())
+    for (ArrayAttr names : {task.getParameters(), task.getGradients()})
+      for (auto name : names.getAsRange<FlatSymbolRefAttr>())
+        if (seen.insert(name).second) {
+          ++model.parameters;
+          model.parameterBytes +=
+              byteSize(symbols.lookup<nn::ParameterOp>(name.getValue()).getType());
+        }
+  return model;
+}
+
+/// As the runtime's trace spells it: the buffers of a task are those of its function.
+static planning::TaskSignature signatureOf(TaskOp task, func::FuncOp function) {
+  planning::TaskSignature signature;
+  signature.name = task.getCallee().str();
+  signature.component = toPlanning(task.getComponent());
+  signature.phase = toPlanning(task.getPhase());
+  for (ArrayRef<Type> types : {function.getArgumentTypes(), function.getResultTypes()})
+    for (Type type : types) {
+      ++signature.buffers;
+      signature.bytes += byteSize(type);
+    }
+  return signature;
+}
+
+/// The mean over messages of a step: each value that a task reads and another rank made.
+static double transferSeconds(const Program &program, const planning::DeviceModel &device) {
+  const planning::Link &link = device.linkOf(program.ranks());
+  double seconds = 0;
+  uint64_t messages = 0;
+  for (TaskOp task : program.tasks()) {
+    DenseSet<Value> seen;
+    for (Value input : task.getInputs()) {
+      auto producer = input.getDefiningOp<TaskOp>();
+      if (!producer || !seen.insert(input).second)
+        continue;
+      uint64_t crossing = 0;
+      for (int64_t microbatch = 0; microbatch < program.ranks(); ++microbatch)
+        crossing += program.rankOf(producer, microbatch) != program.rankOf(task, microbatch);
+      seconds += crossing * link.secondsOf(static_cast<double>(byteSize(input.getType())));
+      messages += crossing;
+    }
+  }
+  return messages == 0 ? 0 : seconds / messages;
+}
+
+/// Seconds by task.
+static FailureOr<DenseMap<Operation *, double>>
+taskSeconds(const Program &program, ModuleOp module, const CostModel &model, std::string *scaled) {
   SymbolTable symbols(module);
-  auto seconds = [&](TaskOp task) {
-    if (!task)
-      return 0.0;
-    return secondsOf(symbols.lookup<func::FuncOp>(task.getCallee()).getBody().front());
-  };
+  std::vector<planning::TaskEstimate> estimates;
+  for (TaskOp task : program.tasks()) {
+    auto function = symbols.lookup<func::FuncOp>(task.getCallee());
+    estimates.push_back(
+        {signatureOf(task, function), secondsOf(function.getBody().front(), model.device)});
+  }
+  std::vector<double> seconds;
+  if (model.profile) {
+    auto measured =
+        planning::applyProfile(*model.profile, modelSignature(program, symbols), estimates);
+    if (!measured)
+      return programOf(program)->emitError("--profile: ") << measured.message();
+    seconds = std::move(measured->seconds);
+    if (scaled)
+      *scaled = measured->factors;
+  } else {
+    for (const planning::TaskEstimate &estimate : estimates)
+      seconds.push_back(estimate.seconds);
+  }
+  DenseMap<Operation *, double> result;
+  for (auto [task, time] : llvm::zip(program.tasks(), seconds))
+    result[task] = time;
+  return result;
+}
+
+planning::Costs pipeline::taskCosts(const Program &program, ModuleOp module) {
+  return *taskCosts(program, module, CostModel());
+}
+
+FailureOr<planning::Costs> pipeline::taskCosts(const Program &program, ModuleOp module,
+                                               const CostModel &model, std::string *scaled) {
+  auto byTask = taskSeconds(program, module, model, scaled);
+  if (failed(byTask))
+    return failure();
+  auto seconds = [&](TaskOp task) { return task ? byTask->lookup(task) : 0.0; };
   planning::Costs costs;
   planning::ActivationBytes bytes;
   int64_t stages = program.ranks() * program.chunks();
@@ -75,6 +168,7 @@ planning::Costs pipeline::taskCosts(const Program &program, ModuleOp module) {
     part.backward = planning::PerIndex<double>(seconds(generator) * 2 / 3);
     costs.generator = part;
   }
+  costs.transfer = transferSeconds(program, model.device);
   costs.activationBytes = bytes;
   return costs;
 }

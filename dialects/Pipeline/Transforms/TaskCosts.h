@@ -5,12 +5,21 @@
 
 #include "bigmac/Planning/Costs.h"
 #include "dialects/Pipeline/IR/Program.h"
+#include "dialects/Pipeline/Transforms/CostModel.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace bigmac::pipeline {
 
-/// Analytic seconds of each action (OpCost.h), and the bytes that each forward holds for its
+/// Seconds of each action: analytic (OpCost.h), or measured where the model has a profile.
+/// `transfer` is the mean over the values that cross ranks. Bytes that each forward holds for its
 /// backward: the task values that both use.
+///
+/// Fails, with an error at the program, where the profile is of another model. A profile of another
+/// partition scales the analytic seconds; `scaled` receives the factors, or becomes empty.
+mlir::FailureOr<planning::Costs> taskCosts(const Program &program, mlir::ModuleOp module,
+                                           const CostModel &model, std::string *scaled = nullptr);
+
+/// Analytic costs on the nominal core.
 planning::Costs taskCosts(const Program &program, mlir::ModuleOp module);
 
 } // namespace bigmac::pipeline

@@ -37,6 +37,10 @@ struct CompileOptions {
   std::vector<std::string> components;
   /// Name of the output that weights each microbatch's loss; empty: the plain mean.
   std::string lossWeight;
+  /// The device that is planned for: a built-in name, or a description's file.
+  std::string device = "cpu";
+  /// A trace whose measured times replace analytic ones; empty: none.
+  std::string profile;
   /// Bytes a rank may use; 0: no limit.
   int64_t memoryLimit = 0;
   /// As clang's -march.
