@@ -139,8 +139,7 @@ private:
     ordered_json &shown = meta["figures"];
     shown["makespan"] = figures.makespan;
     shown["bound"] = figures.bound;
-    if (content.tightBound)
-      shown["tightBound"] = *content.tightBound;
+    shown["tightBound"] = figures.tightBound;
     shown["bubble"] = figures.bubble;
     shown["window"] = schedule.window;
     shown["warmupExtra"] = schedule.warmupExtra;

@@ -48,8 +48,6 @@ struct Content {
   const planning::Dependencies *dependencies = nullptr;
   /// Seconds that a transfer takes.
   double transfer = 0;
-  /// A lower bound that also counts start-up and drain; at least figures->bound.
-  std::optional<double> tightBound;
   std::optional<Memory> memory;
   /// What else to say of it, in order: ("jitter", "30%, seed 1").
   std::vector<std::pair<std::string, std::string>> notes;

@@ -172,9 +172,11 @@ class Timeline extends Chart {
   /** The makespan and the bounds below it. */
   drawMarks(bottom) {
     const { figures, makespan } = this.schedule;
-    const marks = [[makespan, 'makespan', this.app.colours.text]];
-    if (figures.tightBound !== undefined) marks.push([figures.tightBound, 'tight bound', this.app.colours.good]);
-    marks.push([figures.bound, 'bound', this.app.colours.limit]);
+    const marks = [
+      [makespan, 'makespan', this.app.colours.text],
+      [figures.tightBound, 'tight bound', this.app.colours.good],
+      [figures.bound, 'bound', this.app.colours.limit],
+    ];
     // Names to the left of their lines, above the times; one before another where lines are close.
     let taken = Infinity;
     for (const [time, name, colour] of marks) {
