@@ -7,6 +7,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <tuple>
+
 using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::rt;
@@ -67,8 +69,9 @@ public:
         steps.push_back({value.from, false, value.memory, bytes});
         steps.push_back({value.last, true, value.memory, -bytes});
       }
-    llvm::stable_sort(steps, [](const report::MemoryStep &a, const report::MemoryStep &b) {
-      return std::pair(a.action, a.atEnd) < std::pair(b.action, b.atEnd);
+    llvm::sort(steps, [](const report::MemoryStep &a, const report::MemoryStep &b) {
+      return std::tuple(a.action, a.atEnd, a.memoryClass, a.bytes) <
+             std::tuple(b.action, b.atEnd, b.memoryClass, b.bytes);
     });
     return steps;
   }
