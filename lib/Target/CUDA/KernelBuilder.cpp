@@ -1,0 +1,118 @@
+//===- KernelBuilder.cpp - Pieces that kernels are made of -----------------===//
+
+#include "KernelBuilder.h"
+
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace bigmac::cuda;
+
+Value KernelBuilder::index(int64_t value) {
+  return arith::ConstantIndexOp::create(*this, loc, value);
+}
+
+Value KernelBuilder::add(Value a, Value b) { return createOrFold<arith::AddIOp>(loc, a, b); }
+
+Value KernelBuilder::mul(Value a, int64_t b) {
+  return b == 1 ? a : createOrFold<arith::MulIOp>(loc, a, index(b));
+}
+
+Value KernelBuilder::div(Value a, int64_t b) {
+  return b == 1 ? a : createOrFold<arith::DivUIOp>(loc, a, index(b));
+}
+
+Value KernelBuilder::rem(Value a, int64_t b) {
+  return b == 1 ? index(0) : createOrFold<arith::RemUIOp>(loc, a, index(b));
+}
+
+Value KernelBuilder::less(Value a, Value b) {
+  return createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, a, b);
+}
+
+Value KernelBuilder::splat(Value scalar, int64_t size) {
+  return vector::BroadcastOp::create(*this, loc, VectorType::get({size}, scalar.getType()), scalar);
+}
+
+Value KernelBuilder::neutral(arith::AtomicRMWKind kind, Type type) {
+  TypedAttr value = arith::getIdentityValueAttr(kind, getElementTypeOrSelf(type), *this, loc);
+  if (auto vector = dyn_cast<VectorType>(type))
+    value = DenseElementsAttr::get(vector, value);
+  return arith::ConstantOp::create(*this, loc, value);
+}
+
+Value KernelBuilder::combine(arith::AtomicRMWKind kind, Value a, Value b) {
+  return arith::getReductionOp(kind, *this, loc, a, b);
+}
+
+Value KernelBuilder::reduceVector(arith::AtomicRMWKind kind, Value vector) {
+  int64_t size = cast<VectorType>(vector.getType()).getDimSize(0);
+  // A tree of halves: fewer dependent operations than a chain.
+  SmallVector<Value> parts;
+  for (int64_t i = 0; i < size; ++i)
+    parts.push_back(vector::ExtractOp::create(*this, loc, vector, i));
+  for (; parts.size() > 1; parts.resize(parts.size() / 2))
+    for (size_t i = 0, half = parts.size() / 2; i < half; ++i)
+      parts[i] = combine(kind, parts[i], parts[i + half]);
+  return parts.front();
+}
+
+Value KernelBuilder::reduceLanes(arith::AtomicRMWKind kind, Value value, int64_t width) {
+  for (int64_t offset = width / 2; offset > 0; offset /= 2) {
+    Value other =
+        gpu::ShuffleOp::create(*this, loc, value, offset, 32, gpu::ShuffleMode::XOR).getResult(0);
+    value = combine(kind, value, other);
+  }
+  return value;
+}
+
+SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange arguments, int64_t size,
+                                           Value column, ArrayRef<Value> wanted) {
+  IRMapping mapping;
+  mapping.map(op.getBody()->getArguments(), arguments);
+  auto widen = [&](Value value) -> Value {
+    if (size == 0 || isa<VectorType>(value.getType()))
+      return value;
+    return splat(value, size);
+  };
+  // Constants and the like of the surroundings become constants here.
+  auto operand = [&](Value value) -> Value {
+    if (Value mapped = mapping.lookupOrNull(value))
+      return mapped;
+    Value local = clone(*value.getDefiningOp())->getResult(0);
+    mapping.map(value, local);
+    return local;
+  };
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    if (isa<linalg::IndexOp>(inner)) {
+      Value result = column;
+      if (size != 0) {
+        SmallVector<int64_t> steps(llvm::to_vector(llvm::seq<int64_t>(0, size)));
+        Value iota = arith::ConstantOp::create(*this, loc, getIndexVectorAttr(steps));
+        result = arith::AddIOp::create(*this, loc, splat(column, size), iota);
+      }
+      mapping.map(inner.getResult(0), result);
+      continue;
+    }
+    if (isa<arith::ConstantOp>(inner)) {
+      mapping.map(inner.getResult(0), clone(inner)->getResult(0));
+      continue;
+    }
+    SmallVector<Value> operands;
+    bool isWide = false;
+    for (Value value : inner.getOperands()) {
+      operands.push_back(operand(value));
+      isWide |= isa<VectorType>(operands.back().getType());
+    }
+    OperationState state(inner.getLoc(), inner.getName());
+    state.addAttributes(inner.getAttrs());
+    state.propertiesAttr = inner.getPropertiesAsAttribute();
+    for (Value value : operands)
+      state.operands.push_back(isWide ? widen(value) : value);
+    for (Type type : inner.getResultTypes())
+      state.types.push_back(isWide ? Type(VectorType::get({size}, type)) : type);
+    mapping.map(inner.getResults(), create(state)->getResults());
+  }
+  return llvm::map_to_vector(wanted, [&](Value value) { return widen(operand(value)); });
+}

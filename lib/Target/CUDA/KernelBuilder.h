@@ -1,0 +1,45 @@
+//===- KernelBuilder.h - Pieces that kernels are made of --------*- C++ -*-===//
+
+#ifndef BIGMAC_TARGET_CUDA_KERNELBUILDER_H
+#define BIGMAC_TARGET_CUDA_KERNELBUILDER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace bigmac::cuda {
+
+/// Builds one gpu.func: index arithmetic on constants, vectors, sums across threads.
+class KernelBuilder : public mlir::OpBuilder {
+public:
+  KernelBuilder(mlir::OpBuilder builder, mlir::Location loc) : OpBuilder(builder), loc(loc) {}
+
+  mlir::Value index(int64_t value);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b);
+  mlir::Value div(mlir::Value a, int64_t b);
+  mlir::Value rem(mlir::Value a, int64_t b);
+  mlir::Value less(mlir::Value a, mlir::Value b);
+  mlir::Value splat(mlir::Value scalar, int64_t size);
+
+  /// `kind`'s neutral element, of a scalar or vector type.
+  mlir::Value neutral(mlir::arith::AtomicRMWKind kind, mlir::Type type);
+  mlir::Value combine(mlir::arith::AtomicRMWKind kind, mlir::Value a, mlir::Value b);
+  /// The elements of a vector combined in a fixed order.
+  mlir::Value reduceVector(mlir::arith::AtomicRMWKind kind, mlir::Value vector);
+  /// `value` combined over `width` neighbouring lanes of a warp (a power of two, at most 32); every
+  /// lane gets the result, computed in the same order.
+  mlir::Value reduceLanes(mlir::arith::AtomicRMWKind kind, mlir::Value value, int64_t width);
+
+  /// The body of `op` for given operand values: scalars (size 0), or vectors of `size` elements that
+  /// start at `column`. Returns what it yields, or with `stopAt` that value of the body.
+  llvm::SmallVector<mlir::Value> emitBody(mlir::linalg::GenericOp op, mlir::ValueRange arguments,
+                                          int64_t size, mlir::Value column,
+                                          llvm::ArrayRef<mlir::Value> wanted);
+
+  mlir::Location loc;
+};
+
+} // namespace bigmac::cuda
+
+#endif // BIGMAC_TARGET_CUDA_KERNELBUILDER_H

@@ -1,0 +1,45 @@
+//===- KernelShape.h - How threads share rows -------------------*- C++ -*-===//
+
+#ifndef BIGMAC_TARGET_CUDA_KERNELSHAPE_H
+#define BIGMAC_TARGET_CUDA_KERNELSHAPE_H
+
+#include <cstdint>
+
+namespace bigmac::cuda {
+
+/// How a kernel's threads share `rows` rows of `columns` elements.
+struct KernelShape {
+  /// Consecutive elements that a thread loads at once.
+  int64_t vector = 1;
+  /// Threads that share a row: a power of two.
+  int64_t threadsPerRow = 1;
+  int64_t rowsPerBlock = 1;
+  /// Vectors of a row that a thread holds, at most. With `streamed`, rows are longer than registers
+  /// hold: they are read again by each reduction.
+  int64_t vectorsPerThread = 1;
+  bool streamed = false;
+  /// Blocks; fewer than rows / rowsPerBlock where blocks go through several rows.
+  int64_t blocks = 1;
+
+  int64_t threads() const { return threadsPerRow * rowsPerBlock; }
+};
+
+struct KernelNeeds {
+  int64_t rows = 1, columns = 1;
+  /// Bytes of the widest and of the narrowest element of a row in memory.
+  int64_t widestBytes = 4, narrowestBytes = 4;
+  /// Wide values held in registers at once, about.
+  int64_t wideValues = 1;
+  /// The kernel sums over rows: as few blocks as fill the device.
+  bool accumulates = false;
+};
+
+/// Multiprocessors of the device that kernels are shaped for (H100 SXM and H200 have 132); another
+/// number costs speed, not correctness.
+inline constexpr int64_t multiprocessors = 132;
+
+KernelShape shapeFor(const KernelNeeds &needs);
+
+} // namespace bigmac::cuda
+
+#endif // BIGMAC_TARGET_CUDA_KERNELSHAPE_H

@@ -1,0 +1,595 @@
+//===- RowKernel.cpp - A loop over rows to a GPU kernel --------------------===//
+//
+// A block, or threadsPerRow neighbouring threads of one, computes a row. A thread holds vectors of
+// the row at columns (k * threadsPerRow + lane) * vector, so that neighbours access neighbouring
+// 16-byte pieces. Values between ops stay in registers; a reduction along the row combines the
+// thread's vectors, then lanes, then warps through workgroup memory.
+//
+//===----------------------------------------------------------------------===//
+
+#include "RowKernel.h"
+
+#include "KernelBuilder.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::cuda;
+
+static int64_t bytesOf(Type type) {
+  return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8);
+}
+
+/// Whether a value of the body has an element for each column.
+static bool isWide(Value value) { return cast<RankedTensorType>(value.getType()).getRank() == 1; }
+
+KernelNeeds cuda::needsOf(const RowProgram &program) {
+  KernelNeeds needs;
+  needs.rows = program.rows();
+  needs.columns = program.columns;
+  needs.widestBytes = 1;
+  needs.narrowestBytes = 8;
+  needs.accumulates = !program.accumulators.empty();
+  llvm::DenseSet<std::pair<Value, Value>> loaded;
+  int64_t wide = 0;
+  for (Operation &op : program.inner().getBody()->without_terminator()) {
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (!generic)
+      continue;
+    for (Value operand : generic->getOperands()) {
+      if (!isa<RankedTensorType>(operand.getType()) || !isWide(operand))
+        continue;
+      int64_t bytes = bytesOf(getElementTypeOrSelf(operand.getType()));
+      needs.widestBytes = std::max(needs.widestBytes, bytes);
+      needs.narrowestBytes = std::min(needs.narrowestBytes, bytes);
+    }
+    for (Value operand : generic.getInputs())
+      if (isa<RankedTensorType>(operand.getType()) && isWide(operand) &&
+          !operand.getDefiningOp<linalg::GenericOp>()) {
+        auto slice = operand.getDefiningOp<tensor::ExtractSliceOp>();
+        wide += loaded.insert({slice ? slice.getSource() : operand, Value()}).second;
+      }
+  }
+  needs.wideValues = wide + 1 + program.accumulators.size();
+  needs.narrowestBytes = std::min(needs.narrowestBytes, needs.widestBytes);
+  return needs;
+}
+
+namespace {
+
+/// A thread's piece of the row at hand.
+struct Piece {
+  Value column;
+  /// Whether the piece is inside the row; null where it always is.
+  Value inside;
+  llvm::DenseMap<Value, Value> values;
+};
+
+class Emitter {
+public:
+  Emitter(const RowProgram &program, gpu::GPUModuleOp module, StringRef name)
+      : program(program), shape(shapeFor(needsOf(program))),
+        b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()) {
+    kernel.shape = shape;
+    kernel.partialRows = program.accumulators.empty() ? 0 : shape.blocks * shape.rowsPerBlock;
+    SmallVector<Type> arguments;
+    for (Value input : program.inputs)
+      arguments.push_back(bufferType(cast<RankedTensorType>(input.getType())));
+    for (const RowStore &store : program.stores)
+      arguments.push_back(bufferType(store.type()));
+    for (const RowAccumulator &accumulator : program.accumulators)
+      arguments.push_back(partialType(accumulator));
+    SmallVector<Type> shared;
+    if (shape.threadsPerRow > 32)
+      for (const auto &level : program.reductions)
+        for (linalg::GenericOp op : level)
+          for (Value result : op.getResults())
+            shared.push_back(MemRefType::get(
+                {shape.threads() / 32}, getElementTypeOrSelf(result.getType()),
+                MemRefLayoutAttrInterface{},
+                gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+    kernel.function =
+        gpu::GPUFuncOp::create(b, b.loc, name, b.getFunctionType(arguments, {}), shared);
+    kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
+    kernel.function.setKnownBlockSizeAttr(
+        b.getDenseI32ArrayAttr({static_cast<int32_t>(shape.threads()), 1, 1}));
+    b.setInsertionPointToStart(&kernel.function.getBody().front());
+    unsigned next = 0;
+    for (Value input : program.inputs)
+      buffers[input] = kernel.function.getArgument(next++);
+    for (size_t i = 0; i < program.stores.size(); ++i)
+      stores.push_back(kernel.function.getArgument(next++));
+    for (size_t i = 0; i < program.accumulators.size(); ++i)
+      partials.push_back(kernel.function.getArgument(next++));
+  }
+
+  RowKernel emit() {
+    Value thread = gpu::ThreadIdOp::create(b, b.loc, gpu::Dimension::x);
+    block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
+    lane = b.rem(thread, shape.threadsPerRow);
+    group = b.div(thread, shape.threadsPerRow);
+    Value first = b.add(b.mul(block, shape.rowsPerBlock), group);
+    if (program.accumulators.empty())
+      emitRow(first, {});
+    else
+      emitRows(first);
+    gpu::ReturnOp::create(b, b.loc);
+    return kernel;
+  }
+
+private:
+  static MemRefType bufferType(RankedTensorType type) {
+    return MemRefType::get(type.getShape(), type.getElementType());
+  }
+
+  MemRefType partialType(const RowAccumulator &accumulator) {
+    auto type = cast<RankedTensorType>(accumulator.value().getType());
+    SmallVector<int64_t> sizes{kernel.partialRows};
+    llvm::append_range(sizes, type.getShape());
+    return MemRefType::get(sizes, type.getElementType());
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Rows
+  //===--------------------------------------------------------------------===//
+
+  /// A block of a kernel that sums over rows goes through several and then writes its sums.
+  void emitRows(Value first) {
+    SmallVector<Value> sums;
+    for (const RowAccumulator &accumulator : program.accumulators)
+      for (int64_t k = 0; k < piecesOf(accumulator); ++k)
+        sums.push_back(b.neutral(accumulator.combiner.kind, sumType(accumulator)));
+    // Every thread of a block takes part in each round: rounds have barriers.
+    Value begin = b.mul(block, shape.rowsPerBlock);
+    auto loop = scf::ForOp::create(b, b.loc, begin, b.index(program.rows()),
+                                   b.index(shape.blocks * shape.rowsPerBlock), sums);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value row = b.add(loop.getInductionVar(), group);
+      scf::YieldOp::create(b, b.loc, emitRow(row, loop.getRegionIterArgs()));
+    }
+    unsigned next = 0;
+    for (auto [accumulator, buffer] : llvm::zip_equal(program.accumulators, partials)) {
+      if (!isWide(accumulator.value())) {
+        Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, lane, b.index(0));
+        Value sum = loop.getResult(next++);
+        when(isFirst, [&] { memref::StoreOp::create(b, b.loc, sum, buffer, ValueRange{first}); });
+        continue;
+      }
+      for (int64_t k = 0; k < shape.vectorsPerThread; ++k) {
+        Piece piece = pieceAt(k);
+        Value sum = loop.getResult(next++);
+        when(piece.inside, [&] { storeVector(sum, buffer, {first, piece.column}); });
+      }
+    }
+  }
+
+  int64_t piecesOf(const RowAccumulator &accumulator) {
+    return isWide(accumulator.value()) ? shape.vectorsPerThread : 1;
+  }
+
+  Type sumType(const RowAccumulator &accumulator) {
+    Value result = accumulator.value();
+    Type element = getElementTypeOrSelf(result.getType());
+    return isWide(result) ? Type(VectorType::get({shape.vector}, element)) : element;
+  }
+
+  /// Emits everything for `row`, which may be past the last. Returns the sums with it included.
+  SmallVector<Value> emitRow(Value row, ValueRange sums) {
+    scalars.clear();
+    setRow(row);
+    SmallVector<Piece> pieces;
+    if (!shape.streamed)
+      for (int64_t k = 0; k < shape.vectorsPerThread; ++k)
+        pieces.push_back(pieceAt(k));
+
+    emitScalars(0);
+    unsigned sharedIndex = 0;
+    for (auto [i, level] : llvm::enumerate(program.reductions)) {
+      SmallVector<std::pair<linalg::GenericOp, unsigned>> wanted;
+      for (linalg::GenericOp op : level)
+        for (unsigned i = 0; i < op.getNumResults(); ++i)
+          wanted.push_back({op, i});
+      reduce(wanted, pieces, sharedIndex);
+      sharedIndex += wanted.size();
+      emitScalars(i + 1);
+    }
+    emitStores(pieces);
+    return addToSums(pieces, sums);
+  }
+
+  /// Emits the row's single values that need at most `level` levels of reductions, where everything
+  /// that follows can use them.
+  void emitScalars(unsigned level) {
+    for (Value input : program.inputs)
+      if (cast<RankedTensorType>(input.getType()).getRank() == 0)
+        scalar(input);
+    for (Operation &op : program.inner().getBody()->without_terminator()) {
+      auto generic = dyn_cast<linalg::GenericOp>(op);
+      bool isScalar = generic ? generic.getNumLoops() == 0 && !isAccumulator(generic)
+                              : isa<tensor::ExtractSliceOp>(op) && !isWide(op.getResult(0));
+      if (isScalar && program.levels.lookup(&op) <= level)
+        scalar(op.getResult(0));
+    }
+  }
+
+  bool isAccumulator(linalg::GenericOp op) {
+    return llvm::any_of(program.accumulators,
+                        [&](const RowAccumulator &accumulator) { return accumulator.op == op; });
+  }
+
+  void setRow(Value row) {
+    rowInside = nullptr;
+    if (program.rows() % shape.rowsPerBlock != 0) {
+      rowInside = b.less(row, b.index(program.rows()));
+      // A row that exists, whose results are thrown away.
+      row = arith::MinUIOp::create(b, b.loc, row, b.index(program.rows() - 1));
+    }
+    for (scf::ForOp loop : llvm::reverse(program.loops)) {
+      int64_t size = *getConstantIntValue(loop.getUpperBound());
+      bool isOutermost = loop == program.outer();
+      indices.map(loop.getInductionVar(), isOutermost ? row : b.rem(row, size));
+      row = b.div(row, size);
+    }
+  }
+
+  Piece pieceAt(int64_t k) {
+    Piece piece;
+    int64_t begin = k * shape.threadsPerRow * shape.vector;
+    piece.column = b.add(b.mul(lane, shape.vector), b.index(begin));
+    if (begin + shape.threadsPerRow * shape.vector > program.columns)
+      piece.inside = b.less(piece.column, b.index(program.columns));
+    return piece;
+  }
+
+  /// Runs `body` for each piece: once each, or in a loop over a streamed row that carries `carried`.
+  SmallVector<Value>
+  forPieces(SmallVector<Piece> &pieces, SmallVector<Value> carried,
+            llvm::function_ref<SmallVector<Value>(Piece &, SmallVector<Value>)> body) {
+    if (!shape.streamed) {
+      for (Piece &piece : pieces)
+        carried = body(piece, std::move(carried));
+      return carried;
+    }
+    auto loop = scf::ForOp::create(b, b.loc, b.mul(lane, shape.vector), b.index(program.columns),
+                                   b.index(shape.threadsPerRow * shape.vector), carried);
+    OpBuilder::InsertionGuard guard(b);
+    if (carried.empty())
+      b.setInsertionPoint(loop.getBody()->getTerminator());
+    else
+      b.setInsertionPointToStart(loop.getBody());
+    Piece piece;
+    piece.column = loop.getInductionVar();
+    SmallVector<Value> next = body(piece, SmallVector<Value>(loop.getRegionIterArgs()));
+    if (!carried.empty())
+      scf::YieldOp::create(b, b.loc, next);
+    return SmallVector<Value>(loop.getResults());
+  }
+
+  void when(Value condition, llvm::function_ref<void()> body) {
+    if (!condition)
+      return body();
+    auto branch = scf::IfOp::create(b, b.loc, condition, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    body();
+  }
+
+  Value both(Value a, Value c) {
+    if (!a || !c)
+      return a ? a : c;
+    return arith::AndIOp::create(b, b.loc, a, c);
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Values of a row
+  //===--------------------------------------------------------------------===//
+
+  /// Buffer indices of `slice` at its first element.
+  SmallVector<Value> offsetsOf(ArrayRef<OpFoldResult> offsets) {
+    return llvm::map_to_vector(offsets, [&](OpFoldResult offset) -> Value {
+      if (std::optional<int64_t> constant = getConstantIntValue(offset))
+        return b.index(*constant);
+      return indexValue(cast<Value>(offset));
+    });
+  }
+
+  Value indexValue(Value value) {
+    if (Value mapped = indices.lookupOrNull(value))
+      return mapped;
+    auto apply = cast<affine::AffineApplyOp>(value.getDefiningOp());
+    SmallVector<Value> operands =
+        llvm::map_to_vector(apply.getMapOperands(), [&](Value v) { return indexValue(v); });
+    return affine::AffineApplyOp::create(b, b.loc, apply.getAffineMap(), operands);
+  }
+
+  Value load(Value tensor, Piece *piece) {
+    SmallVector<Value> position;
+    Value base = tensor;
+    std::optional<unsigned> columnDim;
+    if (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+      base = slice.getSource();
+      position = offsetsOf(slice.getMixedOffsets());
+      llvm::SmallBitVector dropped = slice.getDroppedDims();
+      for (unsigned i = 0; i < position.size(); ++i)
+        if (!dropped[i])
+          columnDim = i;
+    } else {
+      unsigned rank = cast<RankedTensorType>(tensor.getType()).getRank();
+      position.assign(rank, Value());
+      if (rank == 1)
+        columnDim = 0;
+    }
+    Value buffer = buffers.lookup(base);
+    if (!piece)
+      return memref::LoadOp::create(b, b.loc, buffer, position);
+    Value &column = position[*columnDim];
+    column = column ? b.add(column, piece->column) : piece->column;
+    auto type = VectorType::get({shape.vector}, getElementTypeOrSelf(base.getType()));
+    auto read = [&]() -> Value { return loadVector(type, buffer, position, *columnDim); };
+    if (!piece->inside)
+      return read();
+    auto branch = scf::IfOp::create(b, b.loc, type, piece->inside, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    scf::YieldOp::create(b, b.loc, read());
+    b.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(b, b.loc,
+                         Value(arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type))));
+    return branch.getResult(0);
+  }
+
+  /// Elements next to one another in memory are one access, others are gathered.
+  Value loadVector(VectorType type, Value buffer, SmallVector<Value> position, unsigned columnDim) {
+    auto bufferType = cast<MemRefType>(buffer.getType());
+    bool isContiguous = llvm::all_of(bufferType.getShape().drop_front(columnDim + 1),
+                                     [](int64_t size) { return size == 1; });
+    if (isContiguous) {
+      bool isAligned = columnDim == 0 || bufferType.getDimSize(columnDim) % shape.vector == 0;
+      int64_t alignment =
+          isAligned ? std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))
+                    : bytesOf(type.getElementType());
+      if (columnDim + 1 == bufferType.getRank())
+        return vector::LoadOp::create(b, b.loc, type, buffer, position, /*nontemporal=*/false,
+                                      llvm::MaybeAlign(alignment));
+    }
+    Value result = arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type));
+    Value column = position[columnDim];
+    for (int64_t i = 0; i < shape.vector; ++i) {
+      position[columnDim] = b.add(column, b.index(i));
+      Value element = memref::LoadOp::create(b, b.loc, buffer, position);
+      result = vector::InsertOp::create(b, b.loc, element, result, i);
+    }
+    return result;
+  }
+
+  void storeVector(Value value, Value buffer, ValueRange position) {
+    auto type = cast<VectorType>(value.getType());
+    vector::StoreOp::create(
+        b, b.loc, value, buffer, position, /*nontemporal=*/false,
+        llvm::MaybeAlign(std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))));
+  }
+
+  Value fillOf(Value tensor) {
+    auto fill = tensor.getDefiningOp<linalg::FillOp>();
+    return fill ? b.clone(*fill.value().getDefiningOp())->getResult(0) : Value();
+  }
+
+  Value wide(Value tensor, Piece &piece) {
+    if (!isWide(tensor))
+      return b.splat(scalar(tensor), shape.vector);
+    if (Value known = piece.values.lookup(tensor))
+      return known;
+    Value value;
+    if (Value constant = fillOf(tensor)) {
+      value = b.splat(constant, shape.vector);
+    } else if (auto generic = tensor.getDefiningOp<linalg::GenericOp>()) {
+      SmallVector<Value> wanted(generic.getBody()->getTerminator()->getOperands());
+      SmallVector<Value> results =
+          b.emitBody(generic, bodyOperands(generic, &piece), shape.vector, piece.column, wanted);
+      for (auto [result, made] : llvm::zip_equal(generic.getResults(), results))
+        piece.values[result] = made;
+      return piece.values[tensor];
+    } else {
+      value = load(tensor, &piece);
+    }
+    return piece.values[tensor] = value;
+  }
+
+  Value scalar(Value tensor) {
+    if (Value known = scalars.lookup(tensor))
+      return known;
+    Value value = fillOf(tensor);
+    if (!value) {
+      if (auto generic = tensor.getDefiningOp<linalg::GenericOp>()) {
+        SmallVector<Value> wanted(generic.getBody()->getTerminator()->getOperands());
+        SmallVector<Value> results =
+            b.emitBody(generic, bodyOperands(generic, nullptr), 0, nullptr, wanted);
+        for (auto [result, made] : llvm::zip_equal(generic.getResults(), results))
+          scalars[result] = made;
+        return scalars[tensor];
+      }
+      value = load(tensor, nullptr);
+    }
+    return scalars[tensor] = value;
+  }
+
+  /// Values for the arguments of a body. Old values of results that nothing reads are left out.
+  SmallVector<Value> bodyOperands(linalg::GenericOp op, Piece *piece) {
+    SmallVector<Value> operands;
+    for (auto [operand, argument] :
+         llvm::zip_equal(op->getOperands(), op.getBody()->getArguments())) {
+      bool isTensor = isa<RankedTensorType>(operand.getType());
+      if (argument.use_empty() || isReductionInit(op, argument))
+        operands.push_back(anyOf(argument.getType(), piece));
+      else if (!isTensor)
+        operands.push_back(b.clone(*operand.getDefiningOp())->getResult(0));
+      else
+        operands.push_back(piece && isWide(operand) ? wide(operand, *piece) : scalar(operand));
+    }
+    return operands;
+  }
+
+  /// The old value of a reduction is combined by the emitter, not by the body.
+  bool isReductionInit(linalg::GenericOp op, BlockArgument argument) {
+    bool isReduction =
+        isAccumulator(op) ||
+        llvm::is_contained(op.getIteratorTypesArray(), utils::IteratorType::reduction);
+    return isReduction && argument.getArgNumber() >= op.getNumDpsInputs();
+  }
+
+  Value anyOf(Type type, Piece *piece) {
+    Type full = piece ? Type(VectorType::get({shape.vector}, type)) : type;
+    return arith::ConstantOp::create(b, b.loc, b.getZeroAttr(full));
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Reductions and results
+  //===--------------------------------------------------------------------===//
+
+  void reduce(ArrayRef<std::pair<linalg::GenericOp, unsigned>> wanted, SmallVector<Piece> &pieces,
+              unsigned sharedIndex) {
+    SmallVector<Combiner> combiners;
+    SmallVector<Value> start;
+    for (auto [op, i] : wanted) {
+      combiners.push_back(*matchCombiner(op, i));
+      Type element = getElementTypeOrSelf(op.getResult(i).getType());
+      start.push_back(
+          b.neutral(combiners.back().kind, VectorType::get({shape.vector}, element)));
+    }
+    SmallVector<Value> totals =
+        forPieces(pieces, start, [&](Piece &piece, SmallVector<Value> carried) {
+          for (auto [i, item] : llvm::enumerate(wanted)) {
+            linalg::GenericOp op = item.first;
+            Value term = b.emitBody(op, bodyOperands(op, &piece), shape.vector, piece.column,
+                                    combiners[i].term)[0];
+            if (piece.inside)
+              term = arith::SelectOp::create(
+                  b, b.loc, piece.inside, term, b.neutral(combiners[i].kind, term.getType()));
+            carried[i] = b.combine(combiners[i].kind, carried[i], term);
+          }
+          return carried;
+        });
+    for (auto [total, combiner] : llvm::zip_equal(totals, combiners)) {
+      total = b.reduceVector(combiner.kind, total);
+      total = b.reduceLanes(combiner.kind, total, std::min<int64_t>(32, shape.threadsPerRow));
+    }
+    if (shape.threadsPerRow > 32)
+      reduceWarps(totals, combiners, sharedIndex);
+    for (auto [item, total, combiner] : llvm::zip_equal(wanted, totals, combiners)) {
+      linalg::GenericOp op = item.first;
+      scalars[op.getResult(item.second)] =
+          b.combine(combiner.kind, scalar(op.getDpsInits()[item.second]), total);
+    }
+  }
+
+  void reduceWarps(SmallVector<Value> &totals, ArrayRef<Combiner> combiners, unsigned sharedIndex) {
+    int64_t warpsPerRow = shape.threadsPerRow / 32;
+    Value warp = b.div(lane, 32);
+    Value slot = b.add(b.mul(group, warpsPerRow), warp);
+    Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, b.rem(lane, 32),
+                                          b.index(0));
+    auto shared = [&](unsigned i) {
+      return kernel.function.getWorkgroupAttributions()[sharedIndex + i];
+    };
+    when(isFirst, [&] {
+      for (auto [i, total] : llvm::enumerate(totals))
+        memref::StoreOp::create(b, b.loc, total, shared(i), slot);
+    });
+    gpu::BarrierOp::create(b, b.loc);
+    Value first = b.mul(group, warpsPerRow);
+    for (auto [i, total] : llvm::enumerate(totals)) {
+      SmallVector<Value> parts;
+      for (int64_t w = 0; w < warpsPerRow; ++w)
+        parts.push_back(
+            memref::LoadOp::create(b, b.loc, shared(i), ValueRange{b.add(first, b.index(w))}));
+      total = parts.front();
+      for (Value part : ArrayRef<Value>(parts).drop_front())
+        total = b.combine(combiners[i].kind, total, part);
+    }
+    // The next row writes these slots again.
+    if (!program.accumulators.empty())
+      gpu::BarrierOp::create(b, b.loc);
+  }
+
+  void emitStores(SmallVector<Piece> &pieces) {
+    SmallVector<unsigned> wideStores;
+    for (auto [i, store] : llvm::enumerate(program.stores)) {
+      if (isWide(store.source())) {
+        wideStores.push_back(i);
+        continue;
+      }
+      Value value = scalar(store.source());
+      SmallVector<Value> position = offsetsOf(store.offsets());
+      Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, lane, b.index(0));
+      when(both(rowInside, isFirst),
+           [&] { memref::StoreOp::create(b, b.loc, value, stores[i], position); });
+    }
+    if (wideStores.empty())
+      return;
+    SmallVector<SmallVector<Value>> positions;
+    for (unsigned i : wideStores)
+      positions.push_back(offsetsOf(program.stores[i].offsets()));
+    forPieces(pieces, {}, [&](Piece &piece, SmallVector<Value>) {
+      SmallVector<Value> values;
+      for (unsigned i : wideStores)
+        values.push_back(wide(program.stores[i].source(), piece));
+      when(both(rowInside, piece.inside), [&] {
+        for (auto [i, value, offsets] : llvm::zip_equal(wideStores, values, positions)) {
+          SmallVector<Value> position = offsets;
+          position.back() = b.add(position.back(), piece.column);
+          storeVector(value, stores[i], position);
+        }
+      });
+      return SmallVector<Value>();
+    });
+  }
+
+  SmallVector<Value> addToSums(SmallVector<Piece> &pieces, ValueRange sums) {
+    SmallVector<Value> results;
+    unsigned next = 0;
+    for (const RowAccumulator &accumulator : program.accumulators) {
+      linalg::GenericOp op = accumulator.op;
+      auto include = [&](Value term, Value inside) {
+        Value sum = sums[next++];
+        if (inside)
+          term = arith::SelectOp::create(b, b.loc, inside, term,
+                                         b.neutral(accumulator.combiner.kind, term.getType()));
+        results.push_back(b.combine(accumulator.combiner.kind, sum, term));
+      };
+      if (!isWide(accumulator.value())) {
+        include(b.emitBody(op, bodyOperands(op, nullptr), 0, nullptr, accumulator.combiner.term)[0],
+                rowInside);
+        continue;
+      }
+      for (Piece &piece : pieces)
+        include(b.emitBody(op, bodyOperands(op, &piece), shape.vector, piece.column,
+                           accumulator.combiner.term)[0],
+                rowInside);
+    }
+    return results;
+  }
+
+  const RowProgram &program;
+  KernelShape shape;
+  KernelBuilder b;
+  RowKernel kernel;
+  llvm::DenseMap<Value, Value> buffers;
+  SmallVector<Value> stores, partials;
+  Value block, lane, group;
+  /// Of the row at hand.
+  IRMapping indices;
+  Value rowInside;
+  llvm::DenseMap<Value, Value> scalars;
+};
+
+} // namespace
+
+RowKernel cuda::emitRowKernel(const RowProgram &program, gpu::GPUModuleOp module, StringRef name) {
+  return Emitter(program, module, name).emit();
+}

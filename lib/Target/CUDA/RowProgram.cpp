@@ -1,0 +1,180 @@
+//===- RowProgram.cpp - A loop over rows as a kernel sees it ---------------===//
+
+#include "RowProgram.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace bigmac;
+using namespace bigmac::cuda;
+
+int64_t RowProgram::rows() const {
+  int64_t rows = 1;
+  for (scf::ForOp loop : loops)
+    rows *= *getConstantIntValue(loop.getUpperBound());
+  return rows;
+}
+
+std::optional<Combiner> cuda::matchCombiner(linalg::GenericOp op, unsigned index) {
+  Block &body = *op.getBody();
+  Value old = body.getArgument(op.getNumDpsInputs() + index);
+  Operation *last = body.getTerminator()->getOperand(index).getDefiningOp();
+  if (!last || last->getNumOperands() != 2 || last->getBlock() != &body || !old.hasOneUse())
+    return std::nullopt;
+  unsigned side = last->getOperand(0) == old ? 1 : 0;
+  if (last->getOperand(1 - side) != old)
+    return std::nullopt;
+  using arith::AtomicRMWKind;
+  std::optional<AtomicRMWKind> kind =
+      llvm::TypeSwitch<Operation *, std::optional<AtomicRMWKind>>(last)
+          .Case([](arith::AddFOp) { return AtomicRMWKind::addf; })
+          .Case([](arith::MulFOp) { return AtomicRMWKind::mulf; })
+          .Case([](arith::MaximumFOp) { return AtomicRMWKind::maximumf; })
+          .Case([](arith::MinimumFOp) { return AtomicRMWKind::minimumf; })
+          .Case([](arith::MaxNumFOp) { return AtomicRMWKind::maxnumf; })
+          .Case([](arith::AddIOp) { return AtomicRMWKind::addi; })
+          .Case([](arith::MaxSIOp) { return AtomicRMWKind::maxs; })
+          .Case([](arith::OrIOp) { return AtomicRMWKind::ori; })
+          .Case([](arith::AndIOp) { return AtomicRMWKind::andi; })
+          .Default([](Operation *) { return std::nullopt; });
+  if (!kind)
+    return std::nullopt;
+  return Combiner{*kind, last->getOperand(side)};
+}
+
+namespace {
+
+class Reader {
+public:
+  Reader(RowProgram &program, std::string &reason) : program(program), reason(reason) {}
+
+  bool read(scf::ForOp outer) {
+    return findLoops(outer) && findColumns() && findInputs() && findOutputs() && findLevels();
+  }
+
+private:
+  bool fail(const Twine &why) {
+    reason = why.str();
+    return false;
+  }
+
+  bool findLoops(scf::ForOp outer) {
+    for (scf::ForOp loop = outer;;) {
+      if (getConstantIntValue(loop.getLowerBound()) != 0 ||
+          getConstantIntValue(loop.getStep()) != 1 || !getConstantIntValue(loop.getUpperBound()))
+        return fail("a loop's bounds are not constant");
+      program.loops.push_back(loop);
+      Block &body = *loop.getBody();
+      auto next = dyn_cast<scf::ForOp>(body.front());
+      if (!next || &*std::next(body.begin()) != body.getTerminator())
+        return true;
+      if (next.getInitArgs() != ValueRange(loop.getRegionIterArgs()) ||
+          body.getTerminator()->getOperands() != next.getResults())
+        return fail("nested loops carry different values");
+      loop = next;
+    }
+  }
+
+  /// Every structured op of the body is of one dimension, of the same size, or of none.
+  bool findColumns() {
+    std::optional<int64_t> columns;
+    for (Operation &op : program.inner().getBody()->without_terminator()) {
+      auto generic = dyn_cast<linalg::GenericOp>(op);
+      if (!generic) {
+        if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, tensor::EmptyOp, linalg::FillOp,
+                 affine::AffineApplyOp, arith::ConstantOp>(op))
+          return fail("it holds a " + op.getName().getStringRef());
+        continue;
+      }
+      if (generic.getNumLoops() == 0)
+        continue;
+      if (generic.getNumLoops() > 1)
+        return fail("an op of it has more than one dimension besides the rows");
+      for (AffineMap map : generic.getIndexingMapsArray())
+        if (map.getNumResults() > 1 || (map.getNumResults() == 1 && !map.isIdentity()))
+          return fail("an op of it does not read its row in order");
+      int64_t size = generic.getStaticLoopRanges()[0];
+      if (columns && *columns != size)
+        return fail("its ops have rows of different sizes");
+      columns = size;
+    }
+    program.columns = columns.value_or(1);
+    return true;
+  }
+
+  bool findInputs() {
+    llvm::SetVector<Value> captured;
+    getUsedValuesDefinedAbove(program.outer().getRegion(), captured);
+    for (Value value : captured) {
+      if (isa<RankedTensorType>(value.getType())) {
+        if (!value.getDefiningOp<tensor::EmptyOp>() && !value.getDefiningOp<linalg::FillOp>())
+          program.inputs.insert(value);
+      } else if (!value.getDefiningOp<arith::ConstantOp>()) {
+        return fail("it uses a value computed on the host");
+      }
+    }
+    return true;
+  }
+
+  bool findOutputs() {
+    scf::ForOp inner = program.inner();
+    for (auto [i, yielded] : llvm::enumerate(inner.getBody()->getTerminator()->getOperands())) {
+      BlockArgument carried = inner.getRegionIterArg(i);
+      if (auto insert = yielded.getDefiningOp<tensor::InsertSliceOp>()) {
+        if (insert.getDest() != carried || !carried.hasOneUse() || !insert.hasUnitStride())
+          return fail("a result's rows are also read");
+        program.stores.push_back({static_cast<unsigned>(i), insert});
+        continue;
+      }
+      auto generic = yielded.getDefiningOp<linalg::GenericOp>();
+      if (!generic || !carried.hasOneUse())
+        return fail("a result is neither written by rows nor summed over them");
+      unsigned index = cast<OpResult>(yielded).getResultNumber();
+      std::optional<Combiner> combiner = matchCombiner(generic, index);
+      if (generic.getDpsInits()[index] != carried || !combiner || generic.getNumResults() != 1)
+        return fail("a sum over rows is combined in another way");
+      if (llvm::is_contained(generic.getIteratorTypesArray(), utils::IteratorType::reduction))
+        return fail("a sum is both along and over the rows");
+      program.accumulators.push_back({static_cast<unsigned>(i), generic, index, *combiner});
+    }
+    return true;
+  }
+
+  bool findLevels() {
+    llvm::DenseMap<Operation *, unsigned> &level = program.levels;
+    for (Operation &op : program.inner().getBody()->without_terminator()) {
+      unsigned needed = 0;
+      for (Value operand : op.getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          needed = std::max(needed, level.lookup(producer));
+      auto generic = dyn_cast<linalg::GenericOp>(op);
+      if (generic &&
+          llvm::is_contained(generic.getIteratorTypesArray(), utils::IteratorType::reduction)) {
+        for (unsigned i = 0; i < generic.getNumResults(); ++i)
+          if (!matchCombiner(generic, i))
+            return fail("a reduction is combined in another way");
+        if (program.reductions.size() <= needed)
+          program.reductions.resize(needed + 1);
+        program.reductions[needed].push_back(generic);
+        ++needed;
+      }
+      level[&op] = needed;
+    }
+    return true;
+  }
+
+  RowProgram &program;
+  std::string &reason;
+};
+
+} // namespace
+
+std::optional<RowProgram> cuda::readRowProgram(scf::ForOp outer, std::string &reason) {
+  RowProgram program;
+  if (!Reader(program, reason).read(outer))
+    return std::nullopt;
+  return program;
+}
