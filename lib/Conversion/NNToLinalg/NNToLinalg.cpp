@@ -28,9 +28,10 @@ namespace {
 /// Fails at the first op whose type the CPU target does not compute in.
 LogicalResult checkElementTypes(ModuleOp module) {
   WalkResult result = module.walk([](Operation *op) {
-    // Anything can be copied, and converted to what is computed in.
+    // Anything can be moved, and converted to what is computed in.
     if (!isa_and_nonnull<nn::NNDialect, arith::ArithDialect, math::MathDialect>(op->getDialect()) ||
-        isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp>(op))
+        isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp, nn::BroadcastOp, nn::TransposeOp>(
+            op))
       return WalkResult::advance();
     for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
       Type element = getElementTypeOrSelf(type);

@@ -5,6 +5,7 @@
 #include "bigmac/Conversion/Passes.h"
 #include "bigmac/Target/CPU.h"
 #include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -59,19 +60,19 @@ void bigmac::registerCPUDialects(DialectRegistry &registry) {
 
 /// Task functions to structured ops on tensors, as few and as large as pays.
 static void buildTensorPasses(OpPassManager &passes) {
-  passes.addPass(createCPUDestinations());
-  passes.nest<func::FuncOp>().addPass(createCPUAccumulateFirst());
-  passes.nest<func::FuncOp>().addPass(createCPURaiseConcats());
+  passes.addPass(createTaskDestinations());
+  passes.nest<func::FuncOp>().addPass(createTaskAccumulateFirst());
+  passes.nest<func::FuncOp>().addPass(createTaskRaiseConcats());
   passes.addPass(createConvertNNToLinalg());
   OpPassManager &functions = passes.nest<func::FuncOp>();
-  functions.addPass(createCPUFoldContractions());
-  functions.addPass(createCPUFuseElementwise());
+  functions.addPass(createTaskFoldContractions());
+  functions.addPass(createTaskFuseElementwise());
   // Pieces are elementwise ops too: they fuse again.
-  functions.addPass(createCPUSplitConcats());
-  functions.addPass(createCPUFuseElementwise());
+  functions.addPass(createTaskSplitConcats());
+  functions.addPass(createTaskFuseElementwise());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
-  functions.addPass(createCPUFuseRows());
+  functions.addPass(createTaskFuseRows());
   functions.addPass(createCanonicalizerPass());
 }
 
@@ -120,6 +121,7 @@ void bigmac::buildCPUPipeline(OpPassManager &passes) {
 }
 
 void bigmac::registerCPUPasses() {
+  registerTaskPasses();
   registerCPUTargetPasses();
   PassPipelineRegistration<>("cpu-pipeline", "Task functions on tensors to the LLVM dialect",
                              buildCPUPipeline);

@@ -1,7 +1,7 @@
 //===- ColumnKernel.cpp - Sums over rows -----------------------------------===//
 //
-// A block takes some columns; its groups of threads each combine every so manieth row, then the first
-// group combines the groups' results in their order.
+// A block takes some columns; its groups of threads each combine every so manieth row, then the
+// first group combines the groups' results in their order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,9 +28,9 @@ ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
   int64_t groups = threads / lanes;
 
   KernelBuilder b(OpBuilder::atBlockEnd(module.getBody()), loc);
-  auto shared = MemRefType::get(
-      {groups, lanes}, result.getElementType(), MemRefLayoutAttrInterface{},
-      gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup));
+  auto shared =
+      MemRefType::get({groups, lanes}, result.getElementType(), MemRefLayoutAttrInterface{},
+                      gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup));
   ColumnKernel kernel;
   kernel.threads = threads;
   kernel.blocks = (columns + lanes - 1) / lanes;
@@ -82,8 +82,7 @@ ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
     {
       OpBuilder::InsertionGuard inLoop(b);
       b.setInsertionPointToStart(total.getBody());
-      Value part =
-          memref::LoadOp::create(b, loc, slots, ValueRange{total.getInductionVar(), lane});
+      Value part = memref::LoadOp::create(b, loc, slots, ValueRange{total.getInductionVar(), lane});
       Value sum = b.combine(kind, total.getRegionIterArg(0), part);
       scf::YieldOp::create(b, loc, sum);
     }

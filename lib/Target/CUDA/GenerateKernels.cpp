@@ -10,6 +10,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/IR/Matchers.h"
 
 namespace bigmac {
 #define GEN_PASS_DEF_CUDAGENERATEKERNELS
@@ -33,6 +35,8 @@ public:
       return loop.emitError("cannot become a GPU kernel: ") << reason;
     OpBuilder b(loop);
     Location loc = loop.getLoc();
+    for (const cuda::RowAccumulator &accumulator : program->accumulators)
+      startFromAddend(loop, accumulator);
     cuda::RowKernel kernel = cuda::emitRowKernel(*program, kernels, nextName());
 
     SmallVector<Value> arguments;
@@ -43,8 +47,7 @@ public:
       arguments.push_back(results[store.result] = destination(b, loop.getResult(store.result)));
     SmallVector<Value> partials;
     for (size_t i = 0; i < program->accumulators.size(); ++i) {
-      auto type =
-          cast<MemRefType>(kernel.function.getFunctionType().getInput(arguments.size()));
+      auto type = cast<MemRefType>(kernel.function.getFunctionType().getInput(arguments.size()));
       partials.push_back(memref::AllocOp::create(b, loc, type));
       arguments.push_back(partials.back());
     }
@@ -77,22 +80,57 @@ private:
         /*read_only=*/true);
   }
 
+  /// Where all that becomes of a sum over rows is that something is added to it, as a gradient is
+  /// to its accumulator, the sum starts from that.
+  static void startFromAddend(scf::ForOp loop, const cuda::RowAccumulator &accumulator) {
+    auto sum = cast<OpResult>(loop.getResult(accumulator.result));
+    auto fill = loop.getInitArgs()[accumulator.result].getDefiningOp<linalg::FillOp>();
+    if (!fill || !sum.hasOneUse() || accumulator.combiner.kind != arith::AtomicRMWKind::addf ||
+        !matchPattern(fill.value(), m_AnyZeroFloat()))
+      return;
+    auto add = dyn_cast<linalg::GenericOp>(*sum.getUsers().begin());
+    if (!add || add.getNumDpsInputs() != 2 || add.getNumResults() != 1 ||
+        add.getResult(0).getType() != sum.getType() ||
+        !llvm::all_of(add.getIndexingMapsArray(), [](AffineMap map) { return map.isIdentity(); }))
+      return;
+    Block &body = *add.getBody();
+    auto inner = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+    Value other = add.getInputs()[add.getInputs()[0] == sum ? 1 : 0];
+    if (!inner || inner.getLhs() == inner.getRhs() || !isa<BlockArgument>(inner.getLhs()) ||
+        !isa<BlockArgument>(inner.getRhs()) || other == sum ||
+        !DominanceInfo().properlyDominates(other, loop))
+      return;
+    loop.getInitArgsMutable()[accumulator.result].set(other);
+    add.getResult(0).replaceAllUsesWith(sum);
+    add.erase();
+  }
+
   /// The buffer that `result` is wanted in, else a new one.
   static Value destination(OpBuilder &b, Value result) {
-    if (result.hasOneUse())
-      if (auto write =
-              dyn_cast<bufferization::MaterializeInDestinationOp>(*result.getUsers().begin()))
-        if (Value buffer = write.getDest();
-            isa<MemRefType>(buffer.getType()) && isa<BlockArgument>(buffer)) {
-          write.erase();
-          return buffer;
-        }
+    SmallVector<Operation *> writes;
+    for (Value value = result; value.hasOneUse();) {
+      auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(*value.getUsers().begin());
+      if (!write)
+        break;
+      writes.push_back(write);
+      Value buffer = write.getDest();
+      if (write->getNumResults() == 1) {
+        value = write->getResult(0);
+        continue;
+      }
+      if (!isa<BlockArgument>(buffer))
+        break;
+      for (Operation *op : llvm::reverse(writes))
+        op->erase();
+      return buffer;
+    }
     auto type = cast<RankedTensorType>(result.getType());
     return memref::AllocOp::create(b, result.getLoc(),
                                    MemRefType::get(type.getShape(), type.getElementType()));
   }
 
-  /// Tells the code generator that arguments do not overlap, unless a task updates a buffer in place.
+  /// Tells the code generator that arguments do not overlap, unless a task updates a buffer in
+  /// place.
   static void markDistinct(gpu::GPUFuncOp kernel, ArrayRef<Value> arguments) {
     llvm::DenseSet<Value> buffers;
     for (Value argument : arguments) {

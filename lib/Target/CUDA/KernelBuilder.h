@@ -31,8 +31,8 @@ public:
   /// lane gets the result, computed in the same order.
   mlir::Value reduceLanes(mlir::arith::AtomicRMWKind kind, mlir::Value value, int64_t width);
 
-  /// The body of `op` for given operand values: scalars (size 0), or vectors of `size` elements that
-  /// start at `column`. Returns what it yields, or with `stopAt` that value of the body.
+  /// The body of `op` for given operand values: scalars (size 0), or vectors of `size` elements
+  /// that start at `column`. Returns what it yields, or with `stopAt` that value of the body.
   llvm::SmallVector<mlir::Value> emitBody(mlir::linalg::GenericOp op, mlir::ValueRange arguments,
                                           int64_t size, mlir::Value column,
                                           llvm::ArrayRef<mlir::Value> wanted);

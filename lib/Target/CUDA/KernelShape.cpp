@@ -17,26 +17,41 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
     shape.vector /= 2;
   int64_t vectors = needs.columns / shape.vector;
 
-  // One vector a thread until a block is large, then several: loads in flight hide latency.
-  const int64_t registersForValues = 96;
-  int64_t registersPerVector = std::max<int64_t>(1, shape.vector * needs.wideValues);
-  int64_t mostVectors = std::clamp<int64_t>(registersForValues / registersPerVector, 1, 16);
+  // As few threads a row as hold it in registers, but a block's worth where there is work for them:
+  // loads in flight hide latency. More than 1024 threads a row do not exist: longer rows are read
+  // again by each pass over them.
+  auto registers = [&](int64_t vectorsPerThread) {
+    return 16 + vectorsPerThread * shape.vector * needs.wideValues;
+  };
+  auto limit = [&](int64_t threads) {
+    return needs.accumulates ? 48 : std::min<int64_t>(64, 48 * 1024 / threads);
+  };
   int64_t wanted = std::min<int64_t>(vectors, 256);
   shape.threadsPerRow = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
-  while (shape.threadsPerRow < 1024 && shape.threadsPerRow * mostVectors < vectors)
+  auto vectorsPerThread = [&] { return (vectors + shape.threadsPerRow - 1) / shape.threadsPerRow; };
+  while (shape.threadsPerRow < 1024 && vectorsPerThread() > 1 &&
+         registers(vectorsPerThread()) > limit(shape.threadsPerRow))
     shape.threadsPerRow *= 2;
-  shape.vectorsPerThread = (vectors + shape.threadsPerRow - 1) / shape.threadsPerRow;
-  if (shape.vectorsPerThread > mostVectors) {
+  shape.vectorsPerThread = vectorsPerThread();
+  if (shape.vectorsPerThread > 1 &&
+      registers(shape.vectorsPerThread) > limit(shape.threadsPerRow)) {
     shape.streamed = true;
     shape.vectorsPerThread = 1;
   }
   shape.rowsPerBlock = std::max<int64_t>(1, 256 / shape.threadsPerRow);
-  shape.rowsPerBlock = std::min(shape.rowsPerBlock,
-                                static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(needs.rows))));
+  shape.rowsPerBlock = std::min(
+      shape.rowsPerBlock, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(needs.rows))));
 
-  int64_t rowBlocks = (needs.rows + shape.rowsPerBlock - 1) / shape.rowsPerBlock;
-  // Sums take registers: about 512 threads a multiprocessor are resident.
-  int64_t resident = multiprocessors * std::max<int64_t>(1, 512 / shape.threads());
+  if (!needs.accumulates && !needs.reduces && !shape.streamed)
+    shape.rowsPerThread = std::clamp<int64_t>(
+        4 / (shape.vectorsPerThread * needs.wideValues), 1,
+        std::max<int64_t>(1, needs.rows / shape.rowsPerBlock / multiprocessors));
+  int64_t together = shape.rowsPerBlock * shape.rowsPerThread;
+  int64_t rowBlocks = (needs.rows + together - 1) / together;
+  // A kernel that sums over rows runs as many blocks as are resident at once.
+  if (needs.accumulates)
+    shape.blocksPerMultiprocessor = std::max<int64_t>(1, 1024 / shape.threads());
+  int64_t resident = multiprocessors * shape.blocksPerMultiprocessor;
   shape.blocks = needs.accumulates ? std::min(rowBlocks, resident) : rowBlocks;
   return shape;
 }

@@ -14,12 +14,16 @@ struct KernelShape {
   /// Threads that share a row: a power of two.
   int64_t threadsPerRow = 1;
   int64_t rowsPerBlock = 1;
+  /// Rows that each thread computes one after another, loading them all first.
+  int64_t rowsPerThread = 1;
   /// Vectors of a row that a thread holds, at most. With `streamed`, rows are longer than registers
   /// hold: they are read again by each reduction.
   int64_t vectorsPerThread = 1;
   bool streamed = false;
-  /// Blocks; fewer than rows / rowsPerBlock where blocks go through several rows.
+  /// Blocks; fewer than rows need where blocks go through all rows in rounds.
   int64_t blocks = 1;
+  /// Blocks that a multiprocessor must have registers for at once; 0: as it comes.
+  int64_t blocksPerMultiprocessor = 0;
 
   int64_t threads() const { return threadsPerRow * rowsPerBlock; }
 };
@@ -28,10 +32,13 @@ struct KernelNeeds {
   int64_t rows = 1, columns = 1;
   /// Bytes of the widest and of the narrowest element of a row in memory.
   int64_t widestBytes = 4, narrowestBytes = 4;
-  /// Wide values held in registers at once, about.
+  /// Values with an element for each column that a thread holds throughout: those loaded, and sums
+  /// over rows.
   int64_t wideValues = 1;
   /// The kernel sums over rows: as few blocks as fill the device.
   bool accumulates = false;
+  /// The kernel reduces along rows.
+  bool reduces = false;
 };
 
 /// Multiprocessors of the device that kernels are shaped for (H100 SXM and H200 have 132); another

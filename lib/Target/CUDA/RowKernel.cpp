@@ -12,6 +12,7 @@
 #include "KernelBuilder.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -20,9 +21,7 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::cuda;
 
-static int64_t bytesOf(Type type) {
-  return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8);
-}
+static int64_t bytesOf(Type type) { return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8); }
 
 /// Whether a value of the body has an element for each column.
 static bool isWide(Value value) { return cast<RankedTensorType>(value.getType()).getRank() == 1; }
@@ -34,27 +33,27 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
   needs.widestBytes = 1;
   needs.narrowestBytes = 8;
   needs.accumulates = !program.accumulators.empty();
-  llvm::DenseSet<std::pair<Value, Value>> loaded;
-  int64_t wide = 0;
+  needs.reduces = !program.reductions.empty();
+  // Rows in memory: those loaded and those stored.
+  llvm::DenseSet<Value> loaded;
+  auto count = [&](Value value, Value memory) {
+    if (!isa<RankedTensorType>(value.getType()) || !isWide(value))
+      return;
+    int64_t bytes = bytesOf(getElementTypeOrSelf(value.getType()));
+    needs.widestBytes = std::max(needs.widestBytes, bytes);
+    needs.narrowestBytes = std::min(needs.narrowestBytes, bytes);
+    loaded.insert(memory);
+  };
   for (Operation &op : program.inner().getBody()->without_terminator()) {
-    auto generic = dyn_cast<linalg::GenericOp>(op);
-    if (!generic)
-      continue;
-    for (Value operand : generic->getOperands()) {
-      if (!isa<RankedTensorType>(operand.getType()) || !isWide(operand))
-        continue;
-      int64_t bytes = bytesOf(getElementTypeOrSelf(operand.getType()));
-      needs.widestBytes = std::max(needs.widestBytes, bytes);
-      needs.narrowestBytes = std::min(needs.narrowestBytes, bytes);
-    }
-    for (Value operand : generic.getInputs())
-      if (isa<RankedTensorType>(operand.getType()) && isWide(operand) &&
-          !operand.getDefiningOp<linalg::GenericOp>()) {
-        auto slice = operand.getDefiningOp<tensor::ExtractSliceOp>();
-        wide += loaded.insert({slice ? slice.getSource() : operand, Value()}).second;
-      }
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+      count(slice, slice.getSource());
+    for (Value operand : op.getOperands())
+      if (program.inputs.contains(operand) && isa<linalg::GenericOp>(op))
+        count(operand, operand);
   }
-  needs.wideValues = wide + 1 + program.accumulators.size();
+  needs.wideValues = std::max<int64_t>(1, loaded.size() + program.accumulators.size());
+  for (const RowStore &store : program.stores)
+    count(store.source(), Value());
   needs.narrowestBytes = std::min(needs.narrowestBytes, needs.widestBytes);
   return needs;
 }
@@ -97,6 +96,9 @@ public:
     kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
     kernel.function.setKnownBlockSizeAttr(
         b.getDenseI32ArrayAttr({static_cast<int32_t>(shape.threads()), 1, 1}));
+    if (shape.blocksPerMultiprocessor > 0)
+      kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                               b.getI32IntegerAttr(shape.blocksPerMultiprocessor));
     b.setInsertionPointToStart(&kernel.function.getBody().front());
     unsigned next = 0;
     for (Value input : program.inputs)
@@ -112,11 +114,10 @@ public:
     block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
     lane = b.rem(thread, shape.threadsPerRow);
     group = b.div(thread, shape.threadsPerRow);
-    Value first = b.add(b.mul(block, shape.rowsPerBlock), group);
     if (program.accumulators.empty())
-      emitRow(first, {});
+      emitFewRows();
     else
-      emitRows(first);
+      emitRows();
     gpu::ReturnOp::create(b, b.loc);
     return kernel;
   }
@@ -137,21 +138,45 @@ private:
   // Rows
   //===--------------------------------------------------------------------===//
 
+  /// A thread's rows, all of which are loaded before the first is computed.
+  void emitFewRows() {
+    SmallVector<Value> rows;
+    for (int64_t i = 0; i < shape.rowsPerThread; ++i) {
+      Value turn = b.add(b.mul(block, shape.rowsPerThread), b.index(i));
+      rows.push_back(b.add(b.mul(turn, shape.rowsPerBlock), group));
+    }
+    SmallVector<SmallVector<Value>> loads(rows.size());
+    if (rows.size() > 1)
+      for (auto [row, values] : llvm::zip_equal(rows, loads))
+        values = loadRow(row);
+    for (auto [row, values] : llvm::zip_equal(rows, loads))
+      emitRow(row, {}, values);
+  }
+
   /// A block of a kernel that sums over rows goes through several and then writes its sums.
-  void emitRows(Value first) {
+  void emitRows() {
+    Value first = b.add(b.mul(block, shape.rowsPerBlock), group);
     SmallVector<Value> sums;
     for (const RowAccumulator &accumulator : program.accumulators)
       for (int64_t k = 0; k < piecesOf(accumulator); ++k)
         sums.push_back(b.neutral(accumulator.combiner.kind, sumType(accumulator)));
-    // Every thread of a block takes part in each round: rounds have barriers.
+    // A round begins with loading what the next round needs: the memory is never idle. Every thread
+    // of a block takes part in each round: rounds have barriers.
+    int64_t stride = shape.blocks * shape.rowsPerBlock;
+    SmallVector<Value> carried = sums;
+    llvm::append_range(carried, loadRow(first));
     Value begin = b.mul(block, shape.rowsPerBlock);
-    auto loop = scf::ForOp::create(b, b.loc, begin, b.index(program.rows()),
-                                   b.index(shape.blocks * shape.rowsPerBlock), sums);
+    auto loop =
+        scf::ForOp::create(b, b.loc, begin, b.index(program.rows()), b.index(stride), carried);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
       Value row = b.add(loop.getInductionVar(), group);
-      scf::YieldOp::create(b, b.loc, emitRow(row, loop.getRegionIterArgs()));
+      SmallVector<Value> next = loadRow(b.add(row, b.index(stride)));
+      SmallVector<Value> yielded = emitRow(row, loop.getRegionIterArgs().take_front(sums.size()),
+                                           loop.getRegionIterArgs().drop_front(sums.size()));
+      llvm::append_range(yielded, next);
+      scf::YieldOp::create(b, b.loc, yielded);
     }
     unsigned next = 0;
     for (auto [accumulator, buffer] : llvm::zip_equal(program.accumulators, partials)) {
@@ -179,14 +204,46 @@ private:
     return isWide(result) ? Type(VectorType::get({shape.vector}, element)) : element;
   }
 
-  /// Emits everything for `row`, which may be past the last. Returns the sums with it included.
-  SmallVector<Value> emitRow(Value row, ValueRange sums) {
-    scalars.clear();
-    setRow(row);
+  SmallVector<Piece> makePieces() {
     SmallVector<Piece> pieces;
     if (!shape.streamed)
       for (int64_t k = 0; k < shape.vectorsPerThread; ++k)
         pieces.push_back(pieceAt(k));
+    return pieces;
+  }
+
+  /// Loads the thread's pieces of every slice that the body reads, of `row` or, past the end, of
+  /// the last row.
+  SmallVector<Value> loadRow(Value row) {
+    setRow(row, /*mayBePast=*/true);
+    SmallVector<Piece> pieces = makePieces();
+    SmallVector<Value> loads;
+    for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>()) {
+      if (!isWide(slice))
+        loads.push_back(load(slice, nullptr));
+      else
+        for (Piece &piece : pieces)
+          loads.push_back(load(slice, &piece));
+    }
+    return loads;
+  }
+
+  /// Emits everything for `row`, which may be past the last. `loads` is what loadRow gave for it,
+  /// if it was called. Returns the sums with the row included.
+  SmallVector<Value> emitRow(Value row, ValueRange sums, ValueRange loads) {
+    scalars.clear();
+    setRow(row, /*mayBePast=*/program.rows() % (shape.rowsPerBlock * shape.rowsPerThread) != 0);
+    SmallVector<Piece> pieces = makePieces();
+    if (!loads.empty()) {
+      auto next = loads.begin();
+      for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>()) {
+        if (!isWide(slice))
+          scalars[slice] = *next++;
+        else
+          for (Piece &piece : pieces)
+            piece.values[slice] = *next++;
+      }
+    }
 
     emitScalars(0);
     unsigned sharedIndex = 0;
@@ -223,9 +280,9 @@ private:
                         [&](const RowAccumulator &accumulator) { return accumulator.op == op; });
   }
 
-  void setRow(Value row) {
+  void setRow(Value row, bool mayBePast) {
     rowInside = nullptr;
-    if (program.rows() % shape.rowsPerBlock != 0) {
+    if (mayBePast) {
       rowInside = b.less(row, b.index(program.rows()));
       // A row that exists, whose results are thrown away.
       row = arith::MinUIOp::create(b, b.loc, row, b.index(program.rows() - 1));
@@ -247,7 +304,8 @@ private:
     return piece;
   }
 
-  /// Runs `body` for each piece: once each, or in a loop over a streamed row that carries `carried`.
+  /// Runs `body` for each piece: once each, or in a loop over a streamed row that carries
+  /// `carried`.
   SmallVector<Value>
   forPieces(SmallVector<Piece> &pieces, SmallVector<Value> carried,
             llvm::function_ref<SmallVector<Value>(Piece &, SmallVector<Value>)> body) {
@@ -339,8 +397,7 @@ private:
     b.setInsertionPointToStart(branch.thenBlock());
     scf::YieldOp::create(b, b.loc, read());
     b.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(b, b.loc,
-                         Value(arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type))));
+    scf::YieldOp::create(b, b.loc, Value(arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type))));
     return branch.getResult(0);
   }
 
@@ -351,9 +408,9 @@ private:
                                      [](int64_t size) { return size == 1; });
     if (isContiguous) {
       bool isAligned = columnDim == 0 || bufferType.getDimSize(columnDim) % shape.vector == 0;
-      int64_t alignment =
-          isAligned ? std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))
-                    : bytesOf(type.getElementType());
+      int64_t alignment = isAligned
+                              ? std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))
+                              : bytesOf(type.getElementType());
       if (columnDim + 1 == bufferType.getRank())
         return vector::LoadOp::create(b, b.loc, type, buffer, position, /*nontemporal=*/false,
                                       llvm::MaybeAlign(alignment));
@@ -437,9 +494,8 @@ private:
 
   /// The old value of a reduction is combined by the emitter, not by the body.
   bool isReductionInit(linalg::GenericOp op, BlockArgument argument) {
-    bool isReduction =
-        isAccumulator(op) ||
-        llvm::is_contained(op.getIteratorTypesArray(), utils::IteratorType::reduction);
+    bool isReduction = isAccumulator(op) || llvm::is_contained(op.getIteratorTypesArray(),
+                                                               utils::IteratorType::reduction);
     return isReduction && argument.getArgNumber() >= op.getNumDpsInputs();
   }
 
@@ -459,8 +515,7 @@ private:
     for (auto [op, i] : wanted) {
       combiners.push_back(*matchCombiner(op, i));
       Type element = getElementTypeOrSelf(op.getResult(i).getType());
-      start.push_back(
-          b.neutral(combiners.back().kind, VectorType::get({shape.vector}, element)));
+      start.push_back(b.neutral(combiners.back().kind, VectorType::get({shape.vector}, element)));
     }
     SmallVector<Value> totals =
         forPieces(pieces, start, [&](Piece &piece, SmallVector<Value> carried) {
@@ -469,8 +524,8 @@ private:
             Value term = b.emitBody(op, bodyOperands(op, &piece), shape.vector, piece.column,
                                     combiners[i].term)[0];
             if (piece.inside)
-              term = arith::SelectOp::create(
-                  b, b.loc, piece.inside, term, b.neutral(combiners[i].kind, term.getType()));
+              term = arith::SelectOp::create(b, b.loc, piece.inside, term,
+                                             b.neutral(combiners[i].kind, term.getType()));
             carried[i] = b.combine(combiners[i].kind, carried[i], term);
           }
           return carried;
@@ -492,8 +547,8 @@ private:
     int64_t warpsPerRow = shape.threadsPerRow / 32;
     Value warp = b.div(lane, 32);
     Value slot = b.add(b.mul(group, warpsPerRow), warp);
-    Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, b.rem(lane, 32),
-                                          b.index(0));
+    Value isFirst =
+        arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, b.rem(lane, 32), b.index(0));
     auto shared = [&](unsigned i) {
       return kernel.function.getWorkgroupAttributions()[sharedIndex + i];
     };

@@ -81,12 +81,24 @@ private:
   /// Every structured op of the body is of one dimension, of the same size, or of none.
   bool findColumns() {
     std::optional<int64_t> columns;
+    auto isRow = [&](Value value) {
+      auto type = dyn_cast<RankedTensorType>(value.getType());
+      if (!type || type.getRank() == 0)
+        return true;
+      if (type.getRank() > 1 || (columns && *columns != type.getDimSize(0)))
+        return false;
+      columns = type.getDimSize(0);
+      return true;
+    };
     for (Operation &op : program.inner().getBody()->without_terminator()) {
       auto generic = dyn_cast<linalg::GenericOp>(op);
       if (!generic) {
         if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, tensor::EmptyOp, linalg::FillOp,
                  affine::AffineApplyOp, arith::ConstantOp>(op))
           return fail("it holds a " + op.getName().getStringRef());
+        Value row = isa<tensor::InsertSliceOp>(op) ? op.getOperand(0) : op.getResult(0);
+        if (!isa<affine::AffineApplyOp, arith::ConstantOp>(op) && !isRow(row))
+          return fail("its values are rows of different sizes, or more than rows");
         continue;
       }
       if (generic.getNumLoops() == 0)
@@ -96,10 +108,8 @@ private:
       for (AffineMap map : generic.getIndexingMapsArray())
         if (map.getNumResults() > 1 || (map.getNumResults() == 1 && !map.isIdentity()))
           return fail("an op of it does not read its row in order");
-      int64_t size = generic.getStaticLoopRanges()[0];
-      if (columns && *columns != size)
-        return fail("its ops have rows of different sizes");
-      columns = size;
+      if (!llvm::all_of(generic->getOperands(), isRow))
+        return fail("its values are rows of different sizes, or more than rows");
     }
     program.columns = columns.value_or(1);
     return true;

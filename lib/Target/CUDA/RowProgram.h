@@ -1,7 +1,7 @@
 //===- RowProgram.h - A loop over rows as a kernel sees it ------*- C++ -*-===//
 //
-// `cpu-fuse-rows` gathers ops over the same rows into one loop nest whose body computes one row with
-// one-dimensional structured ops. That nest is what a row kernel is generated from: a row is a
+// `task-fuse-rows` gathers ops over the same rows into one loop nest whose body computes one row
+// with one-dimensional structured ops. That nest is what a row kernel is generated from: a row is a
 // block's (or a few threads') work, the row's values stay in registers, and sums over rows become
 // partial sums of persistent blocks.
 //

@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-destinations --cpu-accumulate-first --convert-nn-to-linalg --cpu-fold-contractions --cpu-fuse-elementwise --cpu-split-concats --canonicalize --cse --cpu-bufferize --canonicalize --cse --canonicalize | FileCheck %s
+// RUN: bigmac-opt %s --task-destinations --task-accumulate-first --convert-nn-to-linalg --task-fold-contractions --task-fuse-elementwise --task-split-concats --canonicalize --cse --cpu-bufferize --canonicalize --cse --canonicalize | FileCheck %s
 
 // No copies: products into accumulators, pieces into their places, results through reshapes.
 // CHECK-LABEL: func @in_place

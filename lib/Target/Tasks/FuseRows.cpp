@@ -1,8 +1,8 @@
-//===- FuseRows.cpp - The cpu-fuse-rows pass -------------------------------===//
+//===- FuseRows.cpp - The task-fuse-rows pass -------------------------------===//
 
 #include "RowGroups.h"
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -16,8 +16,8 @@
 #include <queue>
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPUFUSEROWS
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKFUSEROWS
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -306,7 +306,8 @@ private:
   llvm::DenseMap<Value, Value> rowOf;
 };
 
-struct CPUFuseRows : bigmac::impl::CPUFuseRowsBase<CPUFuseRows> {
+struct TaskFuseRows : bigmac::impl::TaskFuseRowsBase<TaskFuseRows> {
+  using Base::Base;
   void runOnOperation() override {
     // Before any loop is emitted: its body is not to be grouped again.
     SmallVector<Block *> blocks;
@@ -317,7 +318,7 @@ struct CPUFuseRows : bigmac::impl::CPUFuseRowsBase<CPUFuseRows> {
     });
     OpBuilder builder(&getContext());
     for (Block *block : blocks) {
-      SmallVector<RowGroup> groups = findRowGroups(*block);
+      SmallVector<RowGroup> groups = findRowGroups(*block, {leastOps, mostRowElements, sumsAlone});
       if (groups.empty())
         continue;
       Scheduler(*block, groups).run();

@@ -1,7 +1,7 @@
 //===- TensorParts.h - Parts of tensors along one dimension -----*- C++ -*-===//
 
-#ifndef BIGMAC_TARGET_CPU_TENSORPARTS_H
-#define BIGMAC_TARGET_CPU_TENSORPARTS_H
+#ifndef BIGMAC_TARGET_TASKS_TENSORPARTS_H
+#define BIGMAC_TARGET_TASKS_TENSORPARTS_H
 
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -35,4 +35,4 @@ inline std::optional<Part> matchPart(llvm::ArrayRef<int64_t> offsets, llvm::Arra
 
 } // namespace bigmac
 
-#endif // BIGMAC_TARGET_CPU_TENSORPARTS_H
+#endif // BIGMAC_TARGET_TASKS_TENSORPARTS_H

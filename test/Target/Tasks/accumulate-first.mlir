@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-accumulate-first | FileCheck %s
+// RUN: bigmac-opt %s --task-accumulate-first | FileCheck %s
 
 // CHECK-LABEL: func @tied
 func.func @tied(%acc: memref<4x3xf32>, %a: tensor<7x4xf32>, %b: tensor<7x3xf32>, %ids: tensor<7xi64>) {

@@ -1,6 +1,6 @@
-//===- Destinations.cpp - The cpu-destinations pass ------------------------===//
+//===- Destinations.cpp - The task-destinations pass ------------------------===//
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "dialects/NN/IR/NN.h"
 
@@ -12,8 +12,8 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPUDESTINATIONS
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKDESTINATIONS
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -188,7 +188,7 @@ LogicalResult convertTask(func::FuncOp task) {
   return success();
 }
 
-struct CPUDestinations : bigmac::impl::CPUDestinationsBase<CPUDestinations> {
+struct TaskDestinations : bigmac::impl::TaskDestinationsBase<TaskDestinations> {
   void runOnOperation() override {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
       if (!function.isPublic())

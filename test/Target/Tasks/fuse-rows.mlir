@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-destinations --convert-nn-to-linalg --cpu-fuse-elementwise --canonicalize --cse --cpu-fuse-rows --canonicalize | FileCheck %s
+// RUN: bigmac-opt %s --task-destinations --convert-nn-to-linalg --task-fuse-elementwise --canonicalize --cse --task-fuse-rows --canonicalize | FileCheck %s
 
 // A residual sum and its norm are one loop over rows; only what is needed later is a tensor.
 // CHECK-LABEL: func @residual_norm

@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-destinations --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: bigmac-opt %s --task-destinations --split-input-file --verify-diagnostics | FileCheck %s
 
 // Arguments, then results.
 // CHECK-LABEL: func @task

@@ -1,6 +1,6 @@
-//===- FuseElementwise.cpp - The cpu-fuse-elementwise pass -----------------===//
+//===- FuseElementwise.cpp - The task-fuse-elementwise pass -----------------===//
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -11,8 +11,8 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPUFUSEELEMENTWISE
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKFUSEELEMENTWISE
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -22,8 +22,9 @@ namespace {
 
 /// Ops of a body beside constants, widenings and the terminator.
 unsigned bodySize(linalg::GenericOp op) {
-  return llvm::count_if(op.getBlock()->without_terminator(),
-                        [](Operation &nested) { return !isa<arith::ConstantOp, arith::ExtFOp>(nested); });
+  return llvm::count_if(op.getBlock()->without_terminator(), [](Operation &nested) {
+    return !isa<arith::ConstantOp, arith::ExtFOp>(nested);
+  });
 }
 
 /// Whether `producer`, fused into its user, is computed no more often than before, or costs
@@ -47,7 +48,7 @@ struct GeneralizeTranspose : OpRewritePattern<linalg::TransposeOp> {
   }
 };
 
-struct CPUFuseElementwise : bigmac::impl::CPUFuseElementwiseBase<CPUFuseElementwise> {
+struct TaskFuseElementwise : bigmac::impl::TaskFuseElementwiseBase<TaskFuseElementwise> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);

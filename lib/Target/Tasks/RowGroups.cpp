@@ -10,9 +10,6 @@ using namespace bigmac;
 
 namespace {
 
-/// The most elements of a row: beyond, it does not stay in the nearest caches.
-constexpr int64_t kMostRowElements = 32 * 1024;
-
 /// How many groups back an op looks for one to join.
 constexpr int64_t kGroupWindow = 16;
 
@@ -77,13 +74,14 @@ unsigned mostRowDims(linalg::GenericOp op) {
 
 class Grouper {
 public:
-  explicit Grouper(Block &block) : block(block) {}
+  Grouper(Block &block, const RowGroupOptions &options) : block(block), options(options) {}
 
   SmallVector<RowGroup> run() {
     for (Operation &op : block)
       if (isCandidate(&op))
         place(cast<linalg::GenericOp>(op));
-    llvm::erase_if(groups, [](const RowGroup &group) { return group.ops.size() < 2; });
+    llvm::erase_if(groups,
+                   [&](const RowGroup &group) { return group.ops.size() < options.leastOps; });
     return groups;
   }
 
@@ -108,16 +106,15 @@ private:
     }
     // A loop without an inner one would be slow; only as part of a group is it worth it.
     unsigned rows = std::min<unsigned>(most, op.getNumLoops() - 1);
-    // A sum over rows only joins others.
-    if (rows == 0 || kindFor(op, rows) != RowKind::PerRow)
+    if (rows == 0 || (!options.sumsAlone && kindFor(op, rows) != RowKind::PerRow))
       return;
     groupOf[op] = groups.size();
     groups.push_back({{op}, llvm::to_vector(ArrayRef<int64_t>(sizes).take_front(rows))});
   }
 
   /// How many leading dimensions the group would have with `op` in it.
-  static std::optional<unsigned> commonRows(const RowGroup &group, linalg::GenericOp op,
-                                            ArrayRef<int64_t> sizes, unsigned most) {
+  std::optional<unsigned> commonRows(const RowGroup &group, linalg::GenericOp op,
+                                     ArrayRef<int64_t> sizes, unsigned most) {
     unsigned rows = 0;
     while (rows < std::min<unsigned>(most, group.rows.size()) && sizes[rows] == group.rows[rows])
       ++rows;
@@ -130,12 +127,13 @@ private:
     return rows;
   }
 
-  static bool fits(const RowGroup &group, linalg::GenericOp op, unsigned rows) {
+  bool fits(const RowGroup &group, linalg::GenericOp op, unsigned rows) {
     auto rowElements = [&](linalg::GenericOp member) {
       return llvm::product_of(ArrayRef<int64_t>(member.getStaticLoopRanges()).drop_front(rows));
     };
     auto isFit = [&](linalg::GenericOp member) {
-      return kindFor(member, rows) != RowKind::None && rowElements(member) <= kMostRowElements;
+      return kindFor(member, rows) != RowKind::None &&
+             rowElements(member) <= options.mostRowElements;
     };
     return isFit(op) && llvm::all_of(group.ops, isFit);
   }
@@ -239,10 +237,13 @@ private:
   }
 
   Block &block;
+  const RowGroupOptions &options;
   SmallVector<RowGroup> groups;
   llvm::DenseMap<Operation *, int64_t> groupOf;
 };
 
 } // namespace
 
-SmallVector<RowGroup> bigmac::findRowGroups(Block &block) { return Grouper(block).run(); }
+SmallVector<RowGroup> bigmac::findRowGroups(Block &block, const RowGroupOptions &options) {
+  return Grouper(block, options).run();
+}

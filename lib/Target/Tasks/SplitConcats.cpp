@@ -1,8 +1,8 @@
-//===- SplitConcats.cpp - The cpu-split-concats pass -----------------------===//
+//===- SplitConcats.cpp - The task-split-concats pass -----------------------===//
 
 #include "TensorParts.h"
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -12,8 +12,8 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPUSPLITCONCATS
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKSPLITCONCATS
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -136,7 +136,7 @@ struct SliceOfConcat : OpRewritePattern<tensor::ExtractSliceOp> {
   }
 };
 
-struct CPUSplitConcats : bigmac::impl::CPUSplitConcatsBase<CPUSplitConcats> {
+struct TaskSplitConcats : bigmac::impl::TaskSplitConcatsBase<TaskSplitConcats> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<SliceBeforeElementwise, ElementwiseBeforeConcat, SliceOfConcat>(&getContext());

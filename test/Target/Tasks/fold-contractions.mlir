@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-destinations --convert-nn-to-linalg --cpu-fold-contractions | FileCheck %s
+// RUN: bigmac-opt %s --task-destinations --convert-nn-to-linalg --task-fold-contractions | FileCheck %s
 
 // CHECK-LABEL: func @transposes
 func.func @transposes(%a: tensor<2x5x3x4xf32>, %b: tensor<2x6x3x4xf32>) -> tensor<2x5x3x6xf32> {

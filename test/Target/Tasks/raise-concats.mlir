@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-raise-concats | FileCheck %s
+// RUN: bigmac-opt %s --task-raise-concats | FileCheck %s
 
 // The gradient of a split in two.
 // CHECK-LABEL: func @rotary

@@ -1,6 +1,6 @@
-//===- FoldContractions.cpp - The cpu-fold-contractions pass ---------------===//
+//===- FoldContractions.cpp - The task-fold-contractions pass ---------------===//
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -12,8 +12,8 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPUFOLDCONTRACTIONS
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKFOLDCONTRACTIONS
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -304,7 +304,7 @@ private:
   }
 };
 
-struct CPUFoldContractions : bigmac::impl::CPUFoldContractionsBase<CPUFoldContractions> {
+struct TaskFoldContractions : bigmac::impl::TaskFoldContractionsBase<TaskFoldContractions> {
   void runOnOperation() override {
     // An elementwise op whose result starts as one of its operands seems to use it twice.
     RewritePatternSet initPatterns(&getContext());

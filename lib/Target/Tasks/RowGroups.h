@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef BIGMAC_TARGET_CPU_ROWGROUPS_H
-#define BIGMAC_TARGET_CPU_ROWGROUPS_H
+#ifndef BIGMAC_TARGET_TASKS_ROWGROUPS_H
+#define BIGMAC_TARGET_TASKS_ROWGROUPS_H
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -35,9 +35,17 @@ struct RowGroup {
   }
 };
 
-/// Groups of two or more ops of `block`.
-llvm::SmallVector<RowGroup> findRowGroups(mlir::Block &block);
+struct RowGroupOptions {
+  /// Smaller groups are left alone.
+  unsigned leastOps = 2;
+  /// Longer rows are not fused: they would not stay in the nearest caches, or in registers.
+  int64_t mostRowElements = 32 * 1024;
+  /// Whether a sum over rows may begin a group.
+  bool sumsAlone = false;
+};
+
+llvm::SmallVector<RowGroup> findRowGroups(mlir::Block &block, const RowGroupOptions &options);
 
 } // namespace bigmac
 
-#endif // BIGMAC_TARGET_CPU_ROWGROUPS_H
+#endif // BIGMAC_TARGET_TASKS_ROWGROUPS_H

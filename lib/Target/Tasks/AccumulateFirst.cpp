@@ -1,6 +1,6 @@
-//===- AccumulateFirst.cpp - The cpu-accumulate-first pass -----------------===//
+//===- AccumulateFirst.cpp - The task-accumulate-first pass -----------------===//
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 #include "dialects/NN/IR/NN.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -8,8 +8,8 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPUACCUMULATEFIRST
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKACCUMULATEFIRST
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -50,7 +50,7 @@ struct AccumulateFirst : OpRewritePattern<arith::AddFOp> {
   }
 };
 
-struct CPUAccumulateFirst : bigmac::impl::CPUAccumulateFirstBase<CPUAccumulateFirst> {
+struct TaskAccumulateFirst : bigmac::impl::TaskAccumulateFirstBase<TaskAccumulateFirst> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<AccumulateFirst>(&getContext());

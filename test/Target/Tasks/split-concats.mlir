@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-destinations --convert-nn-to-linalg --cpu-fuse-elementwise --cpu-split-concats --cpu-fuse-elementwise --canonicalize | FileCheck %s
+// RUN: bigmac-opt %s --task-destinations --convert-nn-to-linalg --task-fuse-elementwise --task-split-concats --task-fuse-elementwise --canonicalize | FileCheck %s
 
 // Rotary: each half is computed from halves.
 // CHECK-LABEL: func @rotary

@@ -1,8 +1,8 @@
-//===- RaiseConcats.cpp - The cpu-raise-concats pass -----------------------===//
+//===- RaiseConcats.cpp - The task-raise-concats pass -----------------------===//
 
 #include "TensorParts.h"
 
-#include "bigmac/Target/CPUPasses.h"
+#include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -11,8 +11,8 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
-#define GEN_PASS_DEF_CPURAISECONCATS
-#include "bigmac/Target/CPUPasses.h.inc"
+#define GEN_PASS_DEF_TASKRAISECONCATS
+#include "bigmac/Target/TaskPasses.h.inc"
 } // namespace bigmac
 
 using namespace mlir;
@@ -71,7 +71,7 @@ struct SumOfParts : OpRewritePattern<arith::AddFOp> {
   }
 };
 
-struct CPURaiseConcats : bigmac::impl::CPURaiseConcatsBase<CPURaiseConcats> {
+struct TaskRaiseConcats : bigmac::impl::TaskRaiseConcatsBase<TaskRaiseConcats> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<SumOfParts>(&getContext());

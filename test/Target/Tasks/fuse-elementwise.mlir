@@ -1,4 +1,4 @@
-// RUN: bigmac-opt %s --cpu-destinations --convert-nn-to-linalg --cpu-fuse-elementwise --canonicalize | FileCheck %s
+// RUN: bigmac-opt %s --task-destinations --convert-nn-to-linalg --task-fuse-elementwise --canonicalize | FileCheck %s
 
 // A chain with broadcasts and constants is one op.
 // CHECK-LABEL: func @chain
