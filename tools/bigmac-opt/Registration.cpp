@@ -5,6 +5,7 @@
 #include "bigmac/AutoDiff/VJPModels.h"
 #include "bigmac/Conversion/Passes.h"
 #include "bigmac/Target/CPU.h"
+#include "bigmac/Target/CUDA.h"
 #include "dialects/NN/IR/NN.h"
 #include "dialects/NN/Transforms/Passes.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
@@ -24,12 +25,14 @@ void bigmac::registerEverything(mlir::DialectRegistry &registry) {
                   rt::RTDialect>();
   registerVJPModels(registry);
   registerCPUDialects(registry);
+  registerCUDADialects(registry);
 
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
   registerConversionPasses();
   registerCPUPasses();
+  registerCUDAPasses();
   nn::registerNNPasses();
   nn::registerNNPipelines();
   pipeline::registerPipelinePasses();

@@ -19,7 +19,7 @@ class BufferizationDialect;
 namespace func {
 class FuncDialect;
 class FuncOp;
-}
+} // namespace func
 namespace linalg {
 class LinalgDialect;
 }

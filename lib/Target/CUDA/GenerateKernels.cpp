@@ -26,7 +26,7 @@ namespace {
 /// Replaces loops over rows of one task by launches.
 class KernelGenerator {
 public:
-  KernelGenerator(gpu::GPUModuleOp kernels, unsigned &count) : kernels(kernels), count(count) {}
+  KernelGenerator(gpu::GPUModuleOp kernels, StringRef task) : kernels(kernels), task(task) {}
 
   LogicalResult replace(scf::ForOp loop) {
     std::string reason;
@@ -71,7 +71,7 @@ public:
   }
 
 private:
-  std::string nextName() { return "kernel_" + std::to_string(count++); }
+  std::string nextName() { return (task + "_" + Twine(count++)).str(); }
 
   static Value toBuffer(OpBuilder &b, Value tensor) {
     auto type = cast<RankedTensorType>(tensor.getType());
@@ -159,7 +159,8 @@ private:
   }
 
   gpu::GPUModuleOp kernels;
-  unsigned &count;
+  StringRef task;
+  unsigned count = 0;
 };
 
 struct CUDAGenerateKernels : bigmac::impl::CUDAGenerateKernelsBase<CUDAGenerateKernels> {
@@ -168,9 +169,8 @@ struct CUDAGenerateKernels : bigmac::impl::CUDAGenerateKernelsBase<CUDAGenerateK
     OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
     auto kernels = gpu::GPUModuleOp::create(b, module.getLoc(), "kernels");
     module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), b.getUnitAttr());
-    unsigned count = 0;
-    KernelGenerator generator(kernels, count);
     for (auto task : module.getOps<func::FuncOp>()) {
+      KernelGenerator generator(kernels, task.getName());
       SmallVector<scf::ForOp> loops;
       task.walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
         loops.push_back(loop);

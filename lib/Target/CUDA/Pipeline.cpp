@@ -1,0 +1,100 @@
+//===- Pipeline.cpp - From task functions to device code -------------------===//
+
+#include "bigmac/Conversion/Passes.h"
+#include "bigmac/Target/CUDA.h"
+#include "bigmac/Target/CUDAPasses.h"
+#include "bigmac/Target/TaskPasses.h"
+
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Target/LLVM/NVVM/Target.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace bigmac;
+
+void bigmac::registerCUDADialects(DialectRegistry &registry) {
+  registry.insert<gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect>();
+  NVVM::registerNVVMTargetInterfaceExternalModels(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
+void bigmac::buildCUDATaskPipeline(OpPassManager &passes) {
+  passes.addPass(createTaskDestinations());
+  passes.nest<func::FuncOp>().addPass(createTaskAccumulateFirst());
+  passes.nest<func::FuncOp>().addPass(createTaskRaiseConcats());
+  passes.addPass(createConvertNNToLinalg());
+  OpPassManager &functions = passes.nest<func::FuncOp>();
+  functions.addPass(createTaskFuseElementwise());
+  functions.addPass(createTaskSplitConcats());
+  functions.addPass(createTaskFuseElementwise());
+  functions.addPass(createCanonicalizerPass());
+  functions.addPass(createCSEPass());
+  // Everything is a kernel here, so nothing is too small for a loop; long rows are shared by the
+  // threads of a block.
+  TaskFuseRowsOptions rows;
+  rows.leastOps = 1;
+  rows.mostRowElements = 256 * 1024;
+  rows.sumsAlone = true;
+  functions.addPass(createTaskFuseRows(rows));
+  functions.addPass(createCanonicalizerPass());
+  // Equal reads of a row become one load.
+  functions.addPass(createCSEPass());
+  passes.addPass(createCUDAGenerateKernels());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void bigmac::buildCUDAKernelPipeline(OpPassManager &passes, const CUDAKernelOptions &options) {
+  OpPassManager &kernels = passes.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createConvertVectorToSCFPass());
+  kernels.addPass(createLowerAffinePass());
+  kernels.addPass(createSCFToControlFlowPass());
+  // Before the vector and math conversions: it maps workgroup memory, and math to libdevice.
+  ConvertGpuOpsToNVVMOpsOptions nvvm;
+  nvvm.useBarePtrCallConv = true;
+  nvvm.indexBitwidth = 64;
+  kernels.addPass(createConvertGpuOpsToNVVMOps(nvvm));
+  kernels.addPass(createConvertVectorToLLVMPass());
+  kernels.addPass(createConvertMathToLLVMPass());
+  kernels.addPass(createArithToLLVMConversionPass());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  GpuNVVMAttachTargetOptions target;
+  target.chip = options.chip;
+  target.features = options.features;
+  target.optLevel = 3;
+  passes.addPass(createGpuNVVMAttachTarget(target));
+  GpuModuleToBinaryPassOptions binary;
+  binary.toolkitPath = options.toolkit;
+  binary.compilationTarget = options.format;
+  passes.addPass(createGpuModuleToBinaryPass(binary));
+}
+
+void bigmac::registerCUDAPasses() {
+  registerCUDATargetPasses();
+  PassPipelineRegistration<>("cuda-task-pipeline", "Task functions on tensors to GPU kernels",
+                             buildCUDATaskPipeline);
+  PassPipelineRegistration<CUDAKernelOptions>("cuda-kernel-pipeline", "GPU kernels to device code",
+                                              buildCUDAKernelPipeline);
+}
