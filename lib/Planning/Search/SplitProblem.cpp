@@ -35,10 +35,6 @@ Result<SplitProblem> SplitProblem::build(const Problem &problem) {
   return split;
 }
 
-uint32_t SplitProblem::weightGradientOf(uint32_t rank, const Action &action) const {
-  return index.find(rank, Action::llm(Phase::WeightGradient, action.chunk, action.microbatch));
-}
-
 IdOrders SplitProblem::idsOf(const Schedule &schedule) const {
   IdOrders orders(schedule.ranks);
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {

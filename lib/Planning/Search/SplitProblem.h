@@ -37,8 +37,18 @@ public:
   const Action &actionOf(uint32_t rank, uint32_t id) const {
     return reference.orders[rank][id - graph.rankBegin[rank]];
   }
-  /// The weight gradient of a stage's microbatch, or noAction.
-  uint32_t weightGradientOf(uint32_t rank, const Action &action) const;
+  /// Whether the stage of an LLM action has a backward, and a weight gradient of its own.
+  bool hasBackward(uint32_t rank, const Action &action) const {
+    return workload.stageBackward[workload.stageOf(rank, action.chunk)];
+  }
+  bool hasWeightGradient(uint32_t rank, const Action &action) const {
+    return workload.stageWeightGradient[workload.stageOf(rank, action.chunk)];
+  }
+  /// The weight gradient that belongs to the LLM backward `id`, where its stage has one.
+  uint32_t weightGradientOf(uint32_t id) const {
+    // actionsOf lists a chunk's backwards, then its weight gradients.
+    return id + reference.microbatches;
+  }
 
   /// The orders of a schedule without weight gradients, in ids.
   IdOrders idsOf(const Schedule &schedule) const;

@@ -34,14 +34,15 @@ TEST(Zb, MoreMemoryGivesLongerWarmups) {
   Problem problem = problemOf(4, 1, 16, costs);
   problem.memoryLimit = 40;
   std::optional<Built> tight = build(ScheduleKind::Zb, problem);
-  problem.memoryLimit = 70;
+  problem.memoryLimit = 160;
   std::optional<Built> loose = build(ScheduleKind::Zb, problem);
   ASSERT_TRUE(tight && loose);
   // ZB-H1 idles (P-1)(f + b - w).
   EXPECT_EQ(tight->figures.makespan, 54);
-  EXPECT_LT(loose->figures.makespan, 54);
+  // With longer warm-ups only the last rank's start is lost.
+  EXPECT_EQ(loose->figures.makespan, 51);
   for (uint64_t bytes : loose->figures.peakBytes)
-    EXPECT_LE(bytes, 70u);
+    EXPECT_LE(bytes, 160u);
   problem.memoryLimit = 39;
   Result<Schedule> refused = buildSchedule(ScheduleKind::Zb, problem);
   ASSERT_FALSE(refused);

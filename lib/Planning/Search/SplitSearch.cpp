@@ -1,0 +1,220 @@
+//===- SplitSearch.cpp - Searches schedules with a split backward ---------===//
+
+#include "SplitSearch.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace bigmac::planning {
+
+namespace {
+
+/// Makespans this close are equal: sums in another order differ by rounding.
+constexpr double equalMakespan = 1e-9;
+
+/// What a plan holds, to choose among equals: fewer units, shorter warm-ups, fewer waiting.
+auto holds(const SplitPlan &plan) {
+  return std::tuple(std::max(plan.shape.window, plan.earlyUnits),
+                    plan.shape.extra + plan.shape.longer, plan.waiting, plan);
+}
+
+class Descent {
+public:
+  Descent(PlanEvaluator &evaluator, const SplitBounds &bounds, uint64_t budget)
+      : evaluator(evaluator), bounds(bounds), budget(budget) {}
+
+  std::vector<SplitPlan> run(const SplitPlan &start, size_t count) {
+    best = start;
+    bestOutcome = consider(start);
+    bool improved = true;
+    while (improved && evaluator.work() < budget) {
+      improved = false;
+      for (auto vary : {&Descent::shares, &Descent::fills, &Descent::windows, &Descent::warmups,
+                        &Descent::waitings})
+        improved |= tryAll((this->*vary)());
+    }
+    std::sort(found.begin(), found.end(), [](const Found &a, const Found &b) {
+      return std::tie(a.makespan, a.plan) < std::tie(b.makespan, b.plan);
+    });
+    std::vector<SplitPlan> plans;
+    for (const Found &entry : found)
+      if (plans.size() < count && entry.plan != best)
+        plans.push_back(entry.plan);
+    if (bestOutcome < std::numeric_limits<double>::infinity())
+      plans.insert(plans.begin(), best);
+    if (plans.size() > count)
+      plans.resize(count);
+    return plans;
+  }
+
+private:
+  struct Found {
+    double makespan;
+    SplitPlan plan;
+  };
+
+  /// The makespan; infinite where the plan does not keep the memory limit.
+  double consider(const SplitPlan &plan) {
+    SplitOutcome outcome = evaluator.evaluate(plan);
+    const std::optional<uint64_t> &limit = evaluator.problem().problem->memoryLimit;
+    double makespan = outcome.makespan;
+    if (limit && outcome.bytes > *limit)
+      makespan = std::numeric_limits<double>::infinity();
+    if (makespan < std::numeric_limits<double>::infinity())
+      found.push_back({makespan, plan});
+    return makespan;
+  }
+
+  bool tryAll(const std::vector<SplitPlan> &plans) {
+    bool improved = false;
+    for (const SplitPlan &plan : plans) {
+      if (plan == best || evaluator.work() >= budget)
+        continue;
+      double makespan = consider(plan);
+      bool less = makespan < bestOutcome * (1 - equalMakespan);
+      bool equal = makespan <= bestOutcome * (1 + equalMakespan) &&
+                   makespan < std::numeric_limits<double>::infinity();
+      if (!less && !(equal && holds(plan) < holds(best)))
+        continue;
+      best = plan;
+      bestOutcome = std::min(makespan, bestOutcome);
+      improved = true;
+    }
+    return improved;
+  }
+
+  template <typename Change> std::vector<SplitPlan> changed(Change change) const {
+    std::vector<SplitPlan> plans;
+    change([&](auto set) {
+      SplitPlan plan = best;
+      set(plan);
+      plans.push_back(plan);
+    });
+    return plans;
+  }
+
+  std::vector<SplitPlan> shares() {
+    return changed([](auto add) {
+      for (uint32_t share : {4u, 3u, 2u, 0u})
+        add([=](SplitPlan &plan) { plan.share = share; });
+    });
+  }
+  std::vector<SplitPlan> fills() {
+    if (bounds.units == 0)
+      return {};
+    return changed([&](auto add) {
+      for (bool late : {false, true})
+        for (bool justInTime : {false, true})
+          for (uint32_t early : {0u, best.shape.window, bounds.units})
+            add([=](SplitPlan &plan) {
+              plan.lateBackwards = late;
+              plan.shape.justInTime = justInTime;
+              plan.earlyUnits = early;
+            });
+    });
+  }
+  std::vector<SplitPlan> windows() {
+    if (bounds.units == 0)
+      return {};
+    return changed([&](auto add) {
+      for (int step : {-1, 1, 2}) {
+        int64_t window = int64_t(best.shape.window) + step;
+        if (window >= 1 && window <= bounds.units)
+          add([=](SplitPlan &plan) {
+            plan.shape.window = static_cast<uint32_t>(window);
+            plan.earlyUnits =
+                plan.earlyUnits == 0 ? 0 : std::max(plan.earlyUnits, plan.shape.window);
+          });
+      }
+    });
+  }
+  std::vector<SplitPlan> warmups() {
+    return changed([&](auto add) {
+      for (uint32_t extra = bounds.leastExtra; extra <= bounds.mostExtra; ++extra)
+        add([=](SplitPlan &plan) { plan.shape.extra = extra; });
+      const uint32_t now = best.shape.longer;
+      for (uint32_t longer :
+           {0u, now / 2, now == 0 ? 0 : now - 1, now + 1, 2 * now + 2, bounds.longer})
+        // A longer warm-up may pay only if more may wait, too.
+        for (uint32_t waiting : {best.waiting, bounds.waiting})
+          if (longer <= bounds.longer)
+            add([=](SplitPlan &plan) {
+              plan.shape.longer = longer;
+              plan.waiting = waiting;
+            });
+    });
+  }
+  std::vector<SplitPlan> waitings() {
+    return changed([&](auto add) {
+      const uint32_t now = best.waiting;
+      for (uint32_t waiting : {bounds.waiting, now * 2, now + 1, now * 3 / 4, now / 2, now / 4,
+                               now == 0 ? 0 : now - 1})
+        if (waiting <= bounds.waiting)
+          add([=](SplitPlan &plan) { plan.waiting = waiting; });
+    });
+  }
+
+  PlanEvaluator &evaluator;
+  SplitBounds bounds;
+  uint64_t budget;
+  SplitPlan best;
+  double bestOutcome = std::numeric_limits<double>::infinity();
+  std::vector<Found> found;
+};
+
+} // namespace
+
+PlanEvaluator::PlanEvaluator(const SplitProblem &split, uint32_t held)
+    : split(split), held(held), orders(split), filler(split) {}
+
+FilledOrders PlanEvaluator::fill(const SplitPlan &plan) {
+  if (!shape || *shape != plan.shape) {
+    main = orders.build(plan.shape);
+    shape = plan.shape;
+    timed += split.graph.size();
+  }
+  if (main.empty())
+    return {};
+  timed += split.graph.size();
+  FillPolicy policy;
+  policy.waiting = plan.waiting;
+  policy.held = held;
+  policy.earlyUnits = plan.earlyUnits;
+  policy.lateBackwards = plan.lateBackwards;
+  policy.share = plan.share / 4.0;
+  policy.bytes = split.problem->memoryLimit;
+  return filler.run(main, policy);
+}
+
+SplitOutcome PlanEvaluator::evaluate(const SplitPlan &plan) {
+  auto [entry, isNew] = known.try_emplace(plan);
+  if (!isNew)
+    return entry->second;
+  FilledOrders filled = fill(plan);
+  if (!filled.complete)
+    return entry->second;
+  entry->second.makespan = filled.makespan;
+  if (split.problem->memoryLimit) {
+    entry->second.bytes = split.peakBytes(filled.orders, filled.finish);
+    least = std::min(least, entry->second.bytes);
+  }
+  return entry->second;
+}
+
+std::optional<Schedule> PlanEvaluator::build(const SplitPlan &plan) {
+  FilledOrders filled = fill(plan);
+  if (!filled.complete)
+    return std::nullopt;
+  Schedule schedule = split.scheduleOf(filled.orders);
+  schedule.window = plan.shape.window;
+  schedule.warmupExtra = plan.shape.extra + plan.shape.longer;
+  return schedule;
+}
+
+std::vector<SplitPlan> searchPlans(PlanEvaluator &evaluator, const SplitPlan &start,
+                                   const SplitBounds &bounds, uint64_t budget, size_t count) {
+  return Descent(evaluator, bounds, budget).run(start, count);
+}
+
+} // namespace bigmac::planning
