@@ -77,8 +77,9 @@ static void setWorkspaces(ModuleOp module, ArrayRef<TaskInfo> infos) {
 
 static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
   llvm::json::Object report;
+  ReportPage page;
   if (!options.report.empty()) {
-    FailureOr<llvm::json::Object> schedule = scheduleReport(module, options);
+    FailureOr<llvm::json::Object> schedule = scheduleReport(module, options, page);
     if (failed(schedule))
       return failure();
     report = std::move(*schedule);
@@ -93,6 +94,8 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
     return failure();
   if (options.report.empty())
     return success();
+  if (isPage(options.report))
+    return writePage(module, page, options);
   report["ranks"] = memoryReport(module);
   return writeReport(module.getLoc(), std::move(report), options.report);
 }

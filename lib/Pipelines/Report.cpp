@@ -1,4 +1,4 @@
-//===- Report.cpp - What was decided, as JSON ------------------------------===//
+//===- Report.cpp - What was decided, as JSON and as a page ---------------===//
 
 #include "Report.h"
 
@@ -23,8 +23,8 @@ static llvm::json::Object profileReport(const planning::Profile &profile, bool e
                             {"same_partition", exact}};
 }
 
-FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module,
-                                                     const CompileOptions &options) {
+FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const CompileOptions &options,
+                                                     ReportPage &page) {
   auto scheduled = *module.getOps<ScheduledOp>().begin();
   FailureOr<Program> program =
       Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
@@ -54,6 +54,7 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module,
       {"microbatches", static_cast<int64_t>(schedule.microbatches)},
       {"makespan", figures->makespan},
       {"bound", figures->bound},
+      {"tight_bound", figures->tightBound},
       {"bubble", figures->bubble},
       {"window", static_cast<int64_t>(schedule.window)},
       {"warmup_extra", static_cast<int64_t>(schedule.warmupExtra)},
@@ -66,6 +67,17 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module,
       {"actions", static_cast<int64_t>(figures->actions)}};
   if (model->profile)
     report["profile"] = profileReport(*model->profile, scaled.empty());
+
+  page.name = scheduled.getSchedule().str();
+  page.transfer = costs.transfer;
+  page.notes.emplace_back(model->profile ? "times measured on" : "times predicted for",
+                          model->device.name);
+  if (options.replicas > 1)
+    page.notes.emplace_back("replicas", std::to_string(options.replicas));
+  page.schedule = std::move(schedule);
+  page.timing = std::move(*timing);
+  page.figures = std::move(*figures);
+  page.record(dependencies);
   return report;
 }
 
@@ -86,9 +98,7 @@ llvm::json::Array bigmac::memoryReport(ModuleOp module) {
   return ranks;
 }
 
-LogicalResult bigmac::writeReport(Location loc, llvm::json::Object report, StringRef path) {
-  std::string text;
-  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(report)));
+static LogicalResult writeText(Location loc, StringRef text, StringRef path) {
   if (path == "-") {
     llvm::outs() << text;
     return success();
@@ -109,4 +119,23 @@ LogicalResult bigmac::writeReport(Location loc, llvm::json::Object report, Strin
   if (llvm::Error error = temporary->keep(path))
     return emitError(loc) << "cannot write '" << path << "': " << llvm::toString(std::move(error));
   return success();
+}
+
+LogicalResult bigmac::writeReport(Location loc, llvm::json::Object report, StringRef path) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}\n", llvm::json::Value(std::move(report)));
+  return writeText(loc, text, path);
+}
+
+bool bigmac::isPage(StringRef path) { return path.ends_with(".html"); }
+
+LogicalResult bigmac::writePage(ModuleOp module, const ReportPage &page,
+                                const CompileOptions &options) {
+  std::string title = llvm::formatv(
+      "{0}: {1} ranks, {2} chunk{3}, {4} microbatches", options.modelName, page.schedule.ranks,
+      page.schedule.chunks, page.schedule.chunks == 1 ? "" : "s", page.schedule.microbatches);
+  FailureOr<std::string> text = page.render(module, title, options.memoryLimit);
+  if (failed(text))
+    return failure();
+  return writeText(module.getLoc(), *text, options.report);
 }

@@ -14,7 +14,6 @@ REFUSED = [
     ("bf16", ["--master=none"], "--precision=bf16"),
     ("bf16", ["--grads=bf16"], "--precision=bf16"),
     ("`--auto`", ["--auto"], "--auto is not built in this version"),
-    ("HTML", ["--report=report.html"], "HTML reports are not built in this version"),
 ]
 
 

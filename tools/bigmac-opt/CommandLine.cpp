@@ -68,7 +68,7 @@ static void declare(CLI::App &app, CommandLine &options) {
       ->capture_default_str();
   app.add_flag("--auto", options.automatic, "Search ranks, chunks and replicas");
   app.add_option("--profile", options.profile, "Plan with the measured times of a trace (train --trace FILE)");
-  app.add_option("--report", options.report, "Write a report: FILE.json, or - for stdout");
+  app.add_option("--report", options.report, "Write a report: FILE.json, FILE.html, or - for JSON on stdout");
   app.add_option("--cache-dir", options.cacheFolder,
                  "Folder of compiled task code (default: the user's cache folder)");
   app.add_flag("--no-cache", options.noCache, "Compile task code anew and keep none");

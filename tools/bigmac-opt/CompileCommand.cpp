@@ -38,11 +38,10 @@ static LogicalResult checkSupported(const CommandLine &options) {
     return fail("--master and --grads apply to --precision=bf16, which the CPU target lacks");
   if (options.automatic)
     return fail("--auto is not built in this version; give --ranks, --chunks, --data-parallel");
-  if (StringRef(options.report).ends_with(".html"))
-    return fail("HTML reports are not built in this version; use --report=FILE.json");
   if (!options.report.empty() && options.report != "-" &&
-      !StringRef(options.report).ends_with(".json"))
-    return fail("--report is '" + options.report + "', expected FILE.json or -");
+      !StringRef(options.report).ends_with(".json") &&
+      !StringRef(options.report).ends_with(".html"))
+    return fail("--report is '" + options.report + "', expected FILE.json, FILE.html or -");
   auto range = [](StringRef name, int64_t value, int64_t low, int64_t high) -> LogicalResult {
     if (value >= low && value <= high)
       return success();

@@ -51,7 +51,7 @@ struct CompileOptions {
   std::string modelName;
   /// The command line, for reports.
   std::string commandLine;
-  /// JSON report; empty: none, "-": standard output.
+  /// FILE.json, or FILE.html for a page; empty: none, "-": JSON on standard output.
   std::string report;
   /// Prints each phase's seconds to standard error.
   bool timing = false;
