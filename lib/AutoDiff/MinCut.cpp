@@ -6,8 +6,6 @@
 
 using namespace bigmac;
 
-static constexpr uint64_t kUnlimited = UINT64_MAX / 4;
-
 void VertexCut::connect(unsigned from, unsigned to, uint64_t capacity) {
   adjacent[from].push_back(edges.size());
   edges.push_back({to, capacity});
@@ -25,7 +23,7 @@ unsigned VertexCut::addVertex(uint64_t capacity) {
 void VertexCut::addEdge(unsigned from, unsigned to) {
   connect(3 + 2 * from, 2 + 2 * to, kUnlimited);
 }
-void VertexCut::addSource(unsigned vertex) { connect(0, 2 + 2 * vertex, kUnlimited); }
+void VertexCut::addSource(unsigned vertex, uint64_t price) { connect(0, 2 + 2 * vertex, price); }
 void VertexCut::addSink(unsigned vertex) { connect(3 + 2 * vertex, 1, kUnlimited); }
 
 bool VertexCut::layer() {

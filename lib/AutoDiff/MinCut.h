@@ -9,14 +9,16 @@
 namespace bigmac {
 
 /// A directed graph in which every vertex has a capacity; finds the cheapest set of vertices that
-/// separates all sources from all sinks (a source or sink may be in the set itself). Dinic's
-/// algorithm on the split graph.
+/// separates all sources from all sinks (a source or sink may be in the set itself). A source may
+/// have a price for which it need not be separated. Dinic's algorithm on the split graph.
 class VertexCut {
 public:
+  static constexpr uint64_t kUnlimited = UINT64_MAX / 4;
+
   /// Returns the vertex's index.
   unsigned addVertex(uint64_t capacity);
   void addEdge(unsigned from, unsigned to);
-  void addSource(unsigned vertex);
+  void addSource(unsigned vertex, uint64_t price = kUnlimited);
   void addSink(unsigned vertex);
 
   /// The cut's vertices, ascending. Of several minimum cuts the one nearest to the sinks.

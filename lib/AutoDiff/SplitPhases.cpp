@@ -15,6 +15,8 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace bigmac;
 
@@ -35,10 +37,11 @@ bool isCheap(Operation *op) {
 
 class Splitter {
 public:
-  Splitter(Block &block, ArrayRef<SmallVector<Value>> wanted, const DenseSet<Value> &free)
-      : block(block), wanted(wanted), free(free) {}
+  Splitter(Block &block, ArrayRef<SmallVector<Value>> wanted, const DenseSet<Value> &free,
+           const RecomputePolicy &policy)
+      : block(block), wanted(wanted), free(free), policy(policy) {}
 
-  SmallVector<PhaseSlice> run();
+  PhaseSplit run();
 
 private:
   static constexpr unsigned kUnused = ~0u;
@@ -49,21 +52,32 @@ private:
   SmallVector<Value> earlierValues(unsigned phase);
   /// Chooses what phase p takes from earlier phases, and what it recomputes.
   void resolve(unsigned phase);
-  bool isRecomputable(Operation *op) const {
+  /// The latest phase before p that has a value at hand.
+  unsigned supplierOf(Value value, unsigned phase) const;
+  PhaseSlice slice(unsigned phase);
+
+  /// Ops that every policy computes again.
+  bool isCostless(Operation *op) const {
     return freeOps.contains(op) || (isCheap(op) && op->getNumResults() == 1);
   }
+  /// Of computing an op again in phase p, in bytes; VertexCut::kUnlimited where it is not.
+  uint64_t priceOf(Operation *op, unsigned phase) const;
   unsigned phaseOf(Value value) const {
     Operation *op = value.getDefiningOp();
-    return op ? phases.lookup(op) : kUnused;
+    auto it = phases.find(op);
+    return op && it != phases.end() ? it->second : kUnused;
   }
 
   Block &block;
   ArrayRef<SmallVector<Value>> wanted;
   const DenseSet<Value> &free;
+  const RecomputePolicy &policy;
   DenseMap<Operation *, unsigned> phases;
   DenseSet<Operation *> freeOps;
-  SmallVector<llvm::SetVector<Operation *>> recomputed;
-  SmallVector<llvm::SetVector<Value>> inputs, outputs;
+  /// Block arguments that later phases read whatever is recomputed.
+  DenseSet<Value> keptAnyway;
+  SmallVector<DenseSet<Operation *>> recomputed;
+  SmallVector<llvm::SetVector<Value>> outputs;
 };
 
 } // namespace
@@ -92,6 +106,17 @@ void Splitter::markFreeOps() {
   }
 }
 
+uint64_t Splitter::priceOf(Operation *op, unsigned phase) const {
+  if (isCostless(op))
+    return 0;
+  // What the backward has computed, or computed again, waits for the weight gradient: not for long.
+  bool atHand = phase > 1 && (phases.lookup(op) > 0 || supplierOf(op->getResult(0), phase) > 0);
+  if (std::isinf(policy.bytesPerSecond) || atHand)
+    return VertexCut::kUnlimited;
+  // Below the unlimited, so that no sum of prices overflows.
+  return std::llround(std::min(policy.bytesPerSecond * policy.secondsOf(op), 0x1p50));
+}
+
 SmallVector<Value> Splitter::earlierValues(unsigned phase) {
   llvm::SetVector<Value> values;
   auto read = [&](Value value) {
@@ -106,16 +131,26 @@ SmallVector<Value> Splitter::earlierValues(unsigned phase) {
   return values.takeVector();
 }
 
+unsigned Splitter::supplierOf(Value value, unsigned phase) const {
+  unsigned own = phaseOf(value);
+  for (unsigned earlier = phase - 1; earlier > own; --earlier)
+    if (recomputed[earlier].contains(value.getDefiningOp()))
+      return earlier;
+  return own;
+}
+
 void Splitter::resolve(unsigned phase) {
   SmallVector<Value> needed = earlierValues(phase);
-  // Vertices: everything that the needed values could be recomputed from.
+  // Vertices: everything that the needed values could be recomputed from. Which vertex an op's
+  // price and operands are at: its result's, or its own where it has several results.
   llvm::MapVector<Value, unsigned> vertices;
+  DenseMap<Operation *, unsigned> makers;
   VertexCut cut;
   SmallVector<Value> worklist;
   auto vertexOf = [&](Value value) {
     auto [it, inserted] = vertices.try_emplace(value, 0);
     if (inserted) {
-      it->second = cut.addVertex(byteSize(value.getType()));
+      it->second = cut.addVertex(keptAnyway.contains(value) ? 0 : byteSize(value.getType()));
       worklist.push_back(value);
     }
     return vertices.lookup(value);
@@ -131,11 +166,20 @@ void Splitter::resolve(unsigned phase) {
         cut.addSource(vertex);
       continue;
     }
-    // Values that an even earlier phase hands over anyway are taken as they are.
-    if (!isRecomputable(op)) {
-      cut.addSource(vertex);
-      continue;
+    if (op->getNumResults() > 1) {
+      auto [it, inserted] = makers.try_emplace(op, 0);
+      if (inserted)
+        it->second = cut.addVertex(VertexCut::kUnlimited);
+      cut.addEdge(it->second, vertex);
+      if (!inserted)
+        continue;
+      vertex = it->second;
     }
+    uint64_t price = priceOf(op, phase);
+    if (price != 0)
+      cut.addSource(vertex, price);
+    if (price == VertexCut::kUnlimited)
+      continue;
     for (Value operand : op->getOperands()) {
       unsigned from = vertexOf(operand);
       cut.addEdge(from, vertex);
@@ -148,7 +192,6 @@ void Splitter::resolve(unsigned phase) {
   // From the needed values back to the saved ones.
   DenseSet<Value> seen;
   SmallVector<Value> pending(needed.begin(), needed.end());
-  DenseSet<Operation *> recompute;
   while (!pending.empty()) {
     Value value = pending.pop_back_val();
     if (!seen.insert(value).second)
@@ -157,56 +200,134 @@ void Splitter::resolve(unsigned phase) {
     if (!op)
       continue;
     if (saved.contains(vertices.lookup(value))) {
-      outputs[phaseOf(value)].insert(value);
+      outputs[supplierOf(value, phase)].insert(value);
       continue;
     }
-    recompute.insert(op);
+    recomputed[phase].insert(op);
     llvm::append_range(pending, op->getOperands());
   }
-  for (Operation &op : block)
-    if (recompute.contains(&op))
-      recomputed[phase].insert(&op);
 }
 
-SmallVector<PhaseSlice> Splitter::run() {
+PhaseSlice Splitter::slice(unsigned phase) {
+  PhaseSlice slice;
+  DenseSet<Operation *> placed;
+  // Operands that are computed again, first; without recursion, as chains are long.
+  auto place = [&](Operation *last) {
+    SmallVector<Operation *> stack{last};
+    while (!stack.empty()) {
+      Operation *op = stack.back();
+      bool ready = true;
+      if (!placed.contains(op))
+        for (Value operand : op->getOperands()) {
+          Operation *producer = operand.getDefiningOp();
+          if (producer && recomputed[phase].contains(producer) && !placed.contains(producer)) {
+            stack.push_back(producer);
+            ready = false;
+          }
+        }
+      if (!ready)
+        continue;
+      stack.pop_back();
+      if (placed.insert(op).second)
+        slice.ops.push_back(op);
+    }
+  };
+  for (Operation &op : block)
+    if (auto it = phases.find(&op); it != phases.end() && it->second == phase)
+      place(&op);
+  slice.outputs = SmallVector<Value>(outputs[phase].begin(), outputs[phase].end());
+  for (Value output : slice.outputs)
+    if (Operation *op = output.getDefiningOp(); op && recomputed[phase].contains(op))
+      place(op);
+
+  llvm::SetVector<Value> read;
+  auto take = [&](Value value) {
+    Operation *op = value.getDefiningOp();
+    if (!op || !placed.contains(op))
+      read.insert(value);
+  };
+  for (Operation *op : slice.ops)
+    llvm::for_each(op->getOperands(), take);
+  llvm::for_each(slice.outputs, take);
+  slice.inputs = read.takeVector();
+  return slice;
+}
+
+/// The most bytes of a phase's own values that are alive at once, where ops run in order.
+static uint64_t transientBytes(const PhaseSlice &slice) {
+  auto root = [](Value value) {
+    while (Operation *op = value.getDefiningOp()) {
+      if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op))
+        break;
+      value = op->getOperand(0);
+    }
+    return value;
+  };
+  DenseMap<Value, unsigned> lastUse;
+  for (auto [i, op] : llvm::enumerate(slice.ops))
+    for (Value operand : op->getOperands())
+      lastUse[root(operand)] = i;
+  DenseSet<Value> elsewhere;
+  for (Value value : slice.outputs)
+    elsewhere.insert(root(value));
+  for (Value value : slice.inputs)
+    elsewhere.insert(root(value));
+  SmallVector<uint64_t> ending(slice.ops.size(), 0);
+  uint64_t live = 0, most = 0;
+  for (auto [i, op] : llvm::enumerate(slice.ops)) {
+    for (Value result : op->getResults()) {
+      if (root(result) != result || elsewhere.contains(result))
+        continue;
+      auto last = lastUse.find(result);
+      uint64_t bytes = byteSize(result.getType());
+      live += bytes;
+      ending[last == lastUse.end() ? i : last->second] += bytes;
+    }
+    most = std::max(most, live);
+    live -= ending[i];
+  }
+  return most;
+}
+
+PhaseSplit Splitter::run() {
   unsigned count = wanted.size();
   recomputed.resize(count);
-  inputs.resize(count);
   outputs.resize(count);
   assignPhases();
   markFreeOps();
+  for (Operation &op : block)
+    if (auto it = phases.find(&op); it != phases.end() && it->second > 0)
+      for (Value operand : op.getOperands())
+        if (!operand.getDefiningOp())
+          keptAnyway.insert(operand);
   for (unsigned phase = 0; phase < count; ++phase)
     outputs[phase].insert(wanted[phase].begin(), wanted[phase].end());
   for (unsigned phase = 1; phase < count; ++phase)
     resolve(phase);
 
-  SmallVector<PhaseSlice> slices(count);
-  for (auto [phase, slice] : llvm::enumerate(slices)) {
-    DenseSet<Operation *> own;
-    for (Operation &op : block) {
-      auto it = phases.find(&op);
-      bool mine = it != phases.end() && it->second == phase;
-      if (mine || recomputed[phase].contains(&op)) {
-        slice.ops.push_back(&op);
-        own.insert(&op);
-      }
+  PhaseSplit split;
+  for (unsigned phase = 0; phase < count; ++phase)
+    split.phases.push_back(slice(phase));
+  DenseSet<Value> held;
+  for (unsigned phase = 1; phase < count; ++phase) {
+    const PhaseSlice &later = split.phases[phase];
+    for (Value input : later.inputs) {
+      bool stays =
+          input.getDefiningOp()
+              ? supplierOf(input, phase) == 0
+              : !free.contains(input) && llvm::is_contained(split.phases.front().inputs, input);
+      if (stays && held.insert(input).second)
+        split.heldBytes += byteSize(input.getType());
     }
-    llvm::SetVector<Value> read;
-    auto take = [&](Value value) {
-      Operation *op = value.getDefiningOp();
-      if (!op || !own.contains(op))
-        read.insert(value);
-    };
-    for (Operation *op : slice.ops)
-      llvm::for_each(op->getOperands(), take);
-    slice.outputs = outputs[phase].takeVector();
-    llvm::for_each(slice.outputs, take);
-    slice.inputs = read.takeVector();
+    split.transientBytes = std::max(split.transientBytes, transientBytes(later));
+    for (Operation *op : later.ops)
+      if (recomputed[phase].contains(op) && !isCostless(op))
+        split.recomputeSeconds += policy.secondsOf(op);
   }
-  return slices;
+  return split;
 }
 
-SmallVector<PhaseSlice> bigmac::splitPhases(Block &block, ArrayRef<SmallVector<Value>> wanted,
-                                            const DenseSet<Value> &free) {
-  return Splitter(block, wanted, free).run();
+PhaseSplit bigmac::splitPhases(Block &block, ArrayRef<SmallVector<Value>> wanted,
+                               const DenseSet<Value> &free, const RecomputePolicy &policy) {
+  return Splitter(block, wanted, free, policy).run();
 }

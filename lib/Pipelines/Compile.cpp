@@ -2,6 +2,7 @@
 
 #include "bigmac/Pipelines/Compile.h"
 
+#include "FitMemory.h"
 #include "Report.h"
 #include "TaskObjects.h"
 #include "bigmac/Conversion/Passes.h"
@@ -75,7 +76,8 @@ static void setWorkspaces(ModuleOp module, ArrayRef<TaskInfo> infos) {
   module.walk([&](pipeline::TaskOp task) { task.setWorkspace(bytes.lookup(task.getCallee())); });
 }
 
-static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
+static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options,
+                               const MemoryFit &fit) {
   llvm::json::Object report;
   ReportPage page;
   if (!options.report.empty()) {
@@ -83,6 +85,10 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
     if (failed(schedule))
       return failure();
     report = std::move(*schedule);
+    FailureOr<llvm::json::Object> recomputation = recomputeReport(module, fit);
+    if (failed(recomputation))
+      return failure();
+    report["recomputation"] = std::move(*recomputation);
   }
   if (failed(runPasses(module, "memory plan and instructions", options, [&](OpPassManager &passes) {
         ConvertPipelineToRTOptions convert;
@@ -100,7 +106,9 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options) {
   return writeReport(module.getLoc(), std::move(report), options.report);
 }
 
-LogicalResult bigmac::lowerTo(ModuleOp module, Level target, const CompileOptions &options) {
+/// `fit` receives what is chosen where the levels pass the choice.
+static LogicalResult lowerTo(ModuleOp module, Level target, const CompileOptions &options,
+                             MemoryFit &fit) {
   Level level = levelOf(module);
   if (level > target)
     return module.emitError("the input is at level ")
@@ -108,25 +116,52 @@ LogicalResult bigmac::lowerTo(ModuleOp module, Level target, const CompileOption
   if (level < Level::Training && target >= Level::Training &&
       failed(runPasses(module, "training level", options, buildTrainingPipeline)))
     return failure();
+  if (level >= Level::Pipeline && options.recompute != "auto")
+    return module.emitError("--recompute=")
+           << options.recompute << " is for inputs without backwards, but this one is at level "
+           << levelName(level) << "; compile from an earlier level";
   if (level < Level::Pipeline && target >= Level::Pipeline &&
       failed(runPasses(
-          module, "partition and derivatives", options,
+          module, "partition", options,
           [&](OpPassManager &passes) { buildPartitionPipeline(passes, options); })))
+    return failure();
+  if (level < Level::Scheduled && target >= Level::Pipeline) {
+    PhaseTimer timer(options, "memory choices");
+    FailureOr<MemoryFit> chosen = fitMemory(module, options);
+    if (failed(chosen))
+      return failure();
+    fit = std::move(*chosen);
+  }
+  if (level < Level::Pipeline && target >= Level::Pipeline &&
+      failed(runPasses(
+          module, "derivatives", options,
+          [&](OpPassManager &passes) {
+            buildDifferentiatePipeline(passes, options, fit.recompute);
+          })))
     return failure();
   if (level < Level::Scheduled && target >= Level::Scheduled &&
       failed(runPasses(
           module, "schedule", options,
-          [&](OpPassManager &passes) { buildSchedulePipeline(passes, options); })))
+          [&](OpPassManager &passes) {
+            CompileOptions within = options;
+            within.activationLimit = fit.activationLimit;
+            buildSchedulePipeline(passes, within);
+          })))
     return failure();
   if (level < Level::RT && target >= Level::RT) {
     SmallVector<TaskInfo> infos;
     OwningOpRef<ModuleOp> tasks = taskFunctions(module);
-    if (failed(lowerForCPU(*tasks, infos)))
+    if (failed(planWorkspacesForCPU(*tasks, infos)))
       return failure();
     setWorkspaces(module, infos);
-    return lowerToRT(module, options);
+    return lowerToRT(module, options, fit);
   }
   return success();
+}
+
+LogicalResult bigmac::lowerTo(ModuleOp module, Level target, const CompileOptions &options) {
+  MemoryFit fit;
+  return ::lowerTo(module, target, options, fit);
 }
 
 LogicalResult bigmac::printLLVM(ModuleOp module, const CompileOptions &options,
@@ -184,7 +219,9 @@ LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &o
                                         StringRef output) {
   if (failed(checkWritable(module, output)) || failed(checkInputsKept(module, output)))
     return failure();
-  if (levelOf(module) < Level::Scheduled && failed(lowerTo(module, Level::Scheduled, options)))
+  MemoryFit fit;
+  if (levelOf(module) < Level::Scheduled &&
+      failed(::lowerTo(module, Level::Scheduled, options, fit)))
     return failure();
   TemporaryFolder folder;
   if (folder.error())
@@ -198,7 +235,7 @@ LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &o
   }
   if (levelOf(module) < Level::RT) {
     setWorkspaces(module, infos);
-    if (failed(lowerToRT(module, options)))
+    if (failed(lowerToRT(module, options, fit)))
       return failure();
   } else if (failed(checkWorkspaces(module, infos)) ||
              failed(

@@ -57,10 +57,16 @@ void bigmac::buildPartitionPipeline(OpPassManager &passes, const CompileOptions 
   partition.lossWeight = options.lossWeight;
   partition.device = options.device;
   passes.addPass(pipeline::createPipelinePartition(partition));
+}
+
+void bigmac::buildDifferentiatePipeline(OpPassManager &passes, const CompileOptions &options,
+                                        ArrayRef<std::string> recompute) {
   // Another name than a schedule's is an error of pipeline-schedule.
   planning::Result<planning::ScheduleKind> kind = planning::parseScheduleKind(options.schedule);
   pipeline::PipelineDifferentiateOptions derivatives;
   derivatives.splitWeightGradient = kind && planning::splitsBackward(*kind);
+  derivatives.recompute.assign(recompute.begin(), recompute.end());
+  derivatives.device = options.device;
   passes.addPass(pipeline::createPipelineDifferentiate(derivatives));
   // The derivatives of equal subexpressions are equal: what two rules build twice is one value.
   passes.addPass(createCanonicalizerPass());
@@ -74,5 +80,6 @@ void bigmac::buildSchedulePipeline(OpPassManager &passes, const CompileOptions &
   schedule.effort = options.effort;
   schedule.device = options.device;
   schedule.profile = options.profile;
+  schedule.activationLimit = options.activationLimit;
   passes.addPass(pipeline::createPipelineSchedule(schedule));
 }

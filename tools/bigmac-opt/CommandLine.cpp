@@ -62,13 +62,20 @@ static void declare(CLI::App &app, CommandLine &options) {
   app.add_option("--grads", options.grads, "Gradients with bf16: fp32 or bf16")
       ->capture_default_str();
   app.add_option("--memory-limit", options.memoryLimit, "Bytes a rank may use (0: any)");
+  app.add_option("--recompute", options.recompute,
+                 "What backwards compute again to save memory: none, auto (what --memory-limit "
+                 "needs) or full")
+      ->check(choice({"none", "auto", "full"}))
+      ->capture_default_str();
   app.add_option("--workspace", options.workspace, "Bytes of library workspace (CUDA)");
   app.add_option("--device", options.device,
                  "Device that the plan is for: a100, cpu, h100, h200, h800, or FILE.json")
       ->capture_default_str();
   app.add_flag("--auto", options.automatic, "Search ranks, chunks and replicas");
-  app.add_option("--profile", options.profile, "Plan with the measured times of a trace (train --trace FILE)");
-  app.add_option("--report", options.report, "Write a report: FILE.json, FILE.html, or - for JSON on stdout");
+  app.add_option("--profile", options.profile,
+                 "Plan with the measured times of a trace (train --trace FILE)");
+  app.add_option("--report", options.report,
+                 "Write a report: FILE.json, FILE.html, or - for JSON on stdout");
   app.add_option("--cache-dir", options.cacheFolder,
                  "Folder of compiled task code (default: the user's cache folder)");
   app.add_flag("--no-cache", options.noCache, "Compile task code anew and keep none");

@@ -200,6 +200,8 @@ static std::string canonicalOptions(const CommandLine &options) {
     os << " --profile=" << llvm::sys::path::filename(options.profile);
   if (options.memoryLimit)
     os << " --memory-limit=" << options.memoryLimit;
+  if (options.recompute != "auto")
+    os << " --recompute=" << options.recompute;
   return text;
 }
 
@@ -226,6 +228,7 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   compile.device = options.device;
   compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
+  compile.recompute = options.recompute;
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;
   compile.modelName = llvm::sys::path::stem(options.input).str();

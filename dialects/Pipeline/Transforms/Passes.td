@@ -42,12 +42,21 @@ def PipelineDifferentiate : Pass<"pipeline-differentiate", "::mlir::ModuleOp"> {
     `split-weight-gradient` a stage's backward is cut again into the input gradient (backward) and
     the weight gradient.
 
+    `recompute` says what a backward computes again instead of having it kept: `none` (only ops that
+    cost about as much as a load), `full` (all that its stage's own inputs suffice for), or a number
+    of bytes that a second of recomputation must save to be worth it. `TASK=LEVEL` sets one task,
+    such as `llm.0` or `encoder`; without `TASK=` it is for all others.
+
     A trained parameter that the loss does not depend on becomes frozen, with a remark. Fails where
     an op on such a path has no derivative rule, and where nothing is trained.
   }];
   let options = [
     Option<"splitWeightGradient", "split-weight-gradient", "bool", "false",
-           "Split LLM backwards into input and weight gradients">
+           "Split LLM backwards into input and weight gradients">,
+    ListOption<"recompute", "recompute", "std::string",
+               "LEVEL or TASK=LEVEL: none, full, or the bytes that a second must save">,
+    Option<"device", "device", "std::string", "\"cpu\"",
+           "Device that seconds are for: a built-in name, or a description's file">
   ];
   let dependentDialects = [
     "::bigmac::pipeline::PipelineDialect", "::bigmac::nn::NNDialect", "::mlir::func::FuncDialect",
@@ -70,7 +79,9 @@ def PipelineSchedule : Pass<"pipeline-schedule", "::mlir::ModuleOp"> {
     Option<"device", "device", "std::string", "\"cpu\"",
            "Device that seconds are for: a built-in name, or a description's file">,
     Option<"profile", "profile", "std::string", "\"\"",
-           "Trace of a training executable, whose times replace analytic ones">
+           "Trace of a training executable, whose times replace analytic ones">,
+    Option<"activationLimit", "activation-limit", "uint64_t", "0",
+           "Bytes of activations that a rank may hold, as costs count them; 0: no limit">
   ];
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
 }

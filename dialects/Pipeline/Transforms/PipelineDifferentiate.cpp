@@ -3,6 +3,7 @@
 #include "bigmac/AutoDiff/Differentiate.h"
 #include "bigmac/AutoDiff/SplitPhases.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
+#include "dialects/Pipeline/Transforms/Recompute.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SetVector.h"
@@ -20,8 +21,8 @@ namespace {
 
 class Differentiator {
 public:
-  Differentiator(ModuleOp module, UnscheduledOp program, bool split)
-      : module(module), program(program), split(split), symbols(module) {}
+  Differentiator(ModuleOp module, UnscheduledOp program, const DifferentiateOptions &options)
+      : module(module), program(program), options(options), symbols(module) {}
   LogicalResult run();
 
 private:
@@ -39,7 +40,7 @@ private:
 
   ModuleOp module;
   UnscheduledOp program;
-  bool split;
+  const DifferentiateOptions &options;
   SymbolTable symbols;
   DenseSet<Value> active;
   /// Cotangents of a task output that later tasks make.
@@ -242,8 +243,8 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
     llvm::append_range(both, b);
     return both;
   };
-  bool splitTask = split && task.getComponent() == Component::llm && !inputValues.empty() &&
-                   !parameterValues.empty();
+  bool splitTask = options.splitWeightGradient && task.getComponent() == Component::llm &&
+                   !inputValues.empty() && !parameterValues.empty();
   SmallVector<Phase> kinds;
   if (generator) {
     // A generator's own results are its outputs; nobody reads them later.
@@ -261,11 +262,18 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
       kinds.push_back(Phase::backward);
     }
   }
-  SmallVector<PhaseSlice> slices = splitPhases(body, phases, joint.free);
+  std::string base = recomputeName(task);
+  auto splitWith = [&](const RecomputePolicy &policy) {
+    return splitPhases(body, phases, joint.free, policy);
+  };
+  if (options.frontiers && phases.size() > 1)
+    options.frontiers->push_back(recomputeFrontier(task, options.device, splitWith));
+  SmallVector<PhaseSlice> slices =
+      splitWith(options.recompute.policyOf(base, options.device)).phases;
 
-  std::string base = StringRef(task.getCallee()).rsplit('.').first.str();
   symbols.erase(symbols.lookup(task.getCallee()));
   OpBuilder taskBuilder(task);
+  SmallVector<Value> results;
   for (auto [phase, slice] : llvm::enumerate(slices)) {
     bool accumulates = phase + 1 == slices.size();
     ArrayRef<std::pair<Attribute, Value>> gradients;
@@ -290,9 +298,12 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
     for (Value output : slice.outputs)
       if (!accumulates || !gradientValues.contains(output))
         joint.values[output] = made.getOutputs()[result++];
+    // A later phase may compute a result again for the phase after it; other tasks read the first.
+    if (phase == 0)
+      for (Value value : joint.results)
+        results.push_back(joint.values.lookup(value));
   }
-  for (auto [old, value] : llvm::zip(task.getOutputs(), joint.results)) {
-    Value replacement = joint.values.lookup(value);
+  for (auto [old, replacement] : llvm::zip(task.getOutputs(), results)) {
     old.replaceAllUsesWith(replacement);
     if (active.contains(old))
       active.insert(replacement);
@@ -305,6 +316,8 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
 }
 
 LogicalResult Differentiator::run() {
+  if (failed(options.recompute.check(program)))
+    return failure();
   markActive();
   for (auto objective : program.getBody()->getOps<ObjectiveOp>())
     objectives.insert(objective.getValue());
@@ -328,18 +341,33 @@ LogicalResult Differentiator::run() {
   return success();
 }
 
+LogicalResult bigmac::pipeline::differentiateProgram(ModuleOp module,
+                                                     const DifferentiateOptions &options) {
+  SmallVector<UnscheduledOp> programs(module.getOps<UnscheduledOp>());
+  if (programs.size() != 1)
+    return module.emitError("expected one pipeline.unscheduled program, found ") << programs.size();
+  return Differentiator(module, programs.front(), options).run();
+}
+
 namespace {
 struct PipelineDifferentiatePass
     : public pipeline::impl::PipelineDifferentiateBase<PipelineDifferentiatePass> {
   using Base::Base;
   void runOnOperation() override {
-    SmallVector<UnscheduledOp> programs(getOperation().getOps<UnscheduledOp>());
-    if (programs.size() != 1) {
-      getOperation().emitError("expected one pipeline.unscheduled program, found ")
-          << programs.size();
+    DifferentiateOptions options;
+    options.splitWeightGradient = splitWeightGradient;
+    SmallVector<std::string> levels(recompute.begin(), recompute.end());
+    FailureOr<RecomputeLevels> parsed = RecomputeLevels::parse(getOperation().getLoc(), levels);
+    if (failed(parsed))
+      return signalPassFailure();
+    options.recompute = std::move(*parsed);
+    planning::Result<planning::DeviceModel> named = planning::findDevice(device);
+    if (!named) {
+      getOperation().emitError(named.message());
       return signalPassFailure();
     }
-    if (failed(Differentiator(getOperation(), programs.front(), splitWeightGradient).run()))
+    options.device = std::move(*named);
+    if (failed(differentiateProgram(getOperation(), options)))
       signalPassFailure();
   }
 };

@@ -82,6 +82,8 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
           << scaled;
     problem.costs = std::move(*costs);
     problem.effort = effort;
+    if (activationLimit)
+      problem.memoryLimit = activationLimit;
     problem.dependencies = &dependencies;
     auto built = planning::buildSchedule(*kind, problem);
     if (!built)

@@ -43,6 +43,10 @@ struct CompileOptions {
   std::string profile;
   /// Bytes a rank may use; 0: no limit.
   int64_t memoryLimit = 0;
+  /// What backwards compute again: "none", "full", or "auto": what the memory limit needs.
+  std::string recompute = "auto";
+  /// Bytes of activations that the schedule may hold, as its costs count them; 0: no limit.
+  uint64_t activationLimit = 0;
   /// As clang's -march.
   std::string cpu = "native";
   /// Folder of compiled task objects by content; empty: none is kept.
@@ -60,6 +64,9 @@ struct CompileOptions {
 /// Passes that lower a module from one level to a later one, up to `rt` exclusive.
 void buildTrainingPipeline(mlir::OpPassManager &passes);
 void buildPartitionPipeline(mlir::OpPassManager &passes, const CompileOptions &options);
+/// `recompute`: entries of pipeline-differentiate's option.
+void buildDifferentiatePipeline(mlir::OpPassManager &passes, const CompileOptions &options,
+                                llvm::ArrayRef<std::string> recompute);
 void buildSchedulePipeline(mlir::OpPassManager &passes, const CompileOptions &options);
 
 /// Lowers `module` to `target`, which is not LLVM or Executable; errors are diagnostics.

@@ -55,6 +55,11 @@ void registerCPUPasses();
 /// Errors are diagnostics at the op at fault.
 mlir::LogicalResult lowerForCPU(mlir::ModuleOp tasks, mlir::SmallVectorImpl<TaskInfo> &infos);
 
+/// What `lowerForCPU` puts into `infos`, without the rest of its work; `tasks` are of no further
+/// use.
+mlir::LogicalResult planWorkspacesForCPU(mlir::ModuleOp tasks,
+                                         mlir::SmallVectorImpl<TaskInfo> &infos);
+
 /// Prints the optimized LLVM IR of a module that `lowerForCPU` has lowered.
 mlir::LogicalResult printLLVMForCPU(mlir::ModuleOp lowered, const CPUOptions &options,
                                     llvm::raw_ostream &os);

@@ -12,7 +12,7 @@
 using namespace mlir;
 using namespace bigmac;
 
-LogicalResult bigmac::lowerForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
+LogicalResult bigmac::planWorkspacesForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
   PassManager toBuffers(tasks.getContext());
   buildCPUBufferPipeline(toBuffers);
   if (failed(toBuffers.run(tasks)))
@@ -22,6 +22,12 @@ LogicalResult bigmac::lowerForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &inf
       auto workspace = cast<MemRefType>(task.getArgumentTypes().back());
       infos.push_back({task.getName().str(), static_cast<uint64_t>(workspace.getNumElements())});
     }
+  return success();
+}
+
+LogicalResult bigmac::lowerForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
+  if (failed(planWorkspacesForCPU(tasks, infos)))
+    return failure();
   PassManager toLLVM(tasks.getContext());
   buildCPULLVMPipeline(toLLVM);
   return toLLVM.run(tasks);
