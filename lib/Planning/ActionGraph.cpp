@@ -44,6 +44,8 @@ Result<ActionIndex> ActionIndex::build(const Schedule &schedule) {
   if (schedule.actionCount() > maxActions)
     return Error{"the schedule has " + std::to_string(schedule.actionCount()) +
                  " actions; at most " + std::to_string(maxActions) + " are supported"};
+  if (Status status = checkPlacement(schedule.placement, schedule.ranks); !status)
+    return status.error();
   index.ranks = schedule.ranks;
   index.chunks = schedule.chunks;
   index.microbatches = schedule.microbatches;
@@ -60,6 +62,10 @@ Result<ActionIndex> ActionIndex::build(const Schedule &schedule) {
       const Action &action = schedule.orders[rank][i];
       if (kindName(action) == "?")
         return notAnAction(rank, i, action, "the component has no such phase");
+      if (!schedule.ranksOf(action.component).contains(rank))
+        return notAnAction(rank, i, action,
+                           "the " + std::string(componentName(action.component)) +
+                               " is not placed on this rank");
       if (action.component != Component::Llm) {
         if (action.microbatch >= schedule.microbatches)
           return notAnAction(rank, i, action, "there is no such microbatch");

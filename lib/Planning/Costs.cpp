@@ -76,10 +76,6 @@ Status checkFrozenStages(const Costs &costs, uint32_t stages) {
     if (backwardSeen)
       return Error{"costs: llm.backward_input of " + stage +
                    " is null, but an earlier stage has a backward, which needs this one's"};
-    if (costs.encoder && costs.encoder->backward)
-      return Error{"costs: llm.backward_input of " + stage +
-                   " is null, but the encoder's backward needs it; give a number, or no "
-                   "encoder.backward"};
     if (costs.llmBackwardWeight.at(s) != 0)
       return Error{"costs: llm.backward_input of " + stage +
                    " is null (nothing is trained at or before it), so its llm.backward_weight "
@@ -107,9 +103,10 @@ double jitterFactor(const Jitter &jitter, uint32_t rank, const Action &action) {
 
 } // namespace
 
-Status validateCosts(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches) {
-  uint32_t stages = ranks * chunks;
-  std::string why = std::to_string(ranks) + " ranks x " + std::to_string(chunks) + " chunks";
+Status validateCosts(const Costs &costs, uint32_t llmRanks, uint32_t chunks,
+                     uint32_t microbatches) {
+  uint32_t stages = llmRanks * chunks;
+  std::string why = std::to_string(llmRanks) + " ranks x " + std::to_string(chunks) + " chunks";
   if (Status status = checkFigures("llm.forward", costs.llmForward, stages, why); !status)
     return status;
   if (Status status = checkFigures("llm.backward_weight", costs.llmBackwardWeight, stages, why);
@@ -141,9 +138,22 @@ Status validateCosts(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32
   return checkBytes("activation_bytes.generator", PerIndex(bytes.generator), 1, why);
 }
 
-Workload workloadOf(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches) {
+Status validateStandardCosts(const Costs &costs, uint32_t llmRanks, uint32_t chunks) {
+  if (!costs.encoder || !costs.encoder->backward)
+    return Status::success();
+  for (uint32_t s = 0; s < llmRanks * chunks; ++s)
+    if (!costs.llmBackwardInput.at(s))
+      return Error{"costs: llm.backward_input of stage " + std::to_string(s) +
+                   " is null, but the encoder's backward needs it; give a number, or no "
+                   "encoder.backward"};
+  return Status::success();
+}
+
+Workload workloadOf(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches,
+                    const std::optional<RankPlacement> &placement) {
   Workload workload;
   workload.ranks = ranks;
+  workload.placement = placement;
   workload.chunks = chunks;
   workload.microbatches = microbatches;
   workload.hasEncoder = costs.encoder.has_value();
@@ -160,7 +170,7 @@ double secondsOf(const Costs &costs, const Schedule &schedule, uint32_t rank, co
                  const Jitter &jitter) {
   double seconds = 0;
   if (action.component == Component::Llm) {
-    uint32_t stage = action.chunk * schedule.ranks + rank;
+    uint32_t stage = schedule.stageOf(rank, action.chunk);
     if (action.phase == Phase::Forward) {
       seconds = costs.llmForward.at(stage);
     } else if (action.phase == Phase::WeightGradient) {

@@ -15,6 +15,8 @@ const Action &actionOf(const Schedule &schedule, const ActionGraph &graph, uint3
   return schedule.orders[rank][id - graph.rankBegin[rank]];
 }
 
+bool overlap(RankRange a, RankRange b) { return a.first < b.end() && b.first < a.end(); }
+
 } // namespace
 
 CutProblem::CutProblem(const Workload &workload, const Schedule &reference,
@@ -36,9 +38,9 @@ CutProblem::CutProblem(const Workload &workload, const Schedule &reference,
 }
 
 void CutProblem::collectUnits() {
-  encoderForward.resize(units());
-  encoderBackward.resize(units());
-  generator.resize(units());
+  encoderForward.resize(encoderUnits());
+  encoderBackward.resize(encoderUnits());
+  generator.resize(generatorUnits());
   uint32_t id = 0;
   for (const std::vector<Action> &order : reference.orders) {
     for (const Action &action : order) {
@@ -54,23 +56,28 @@ void CutProblem::collectUnits() {
 }
 
 void CutProblem::buildLlmGraph() {
-  // Inputs of a unit's generator actions; `hops` counts the transfer to the generator's rank.
-  std::vector<std::vector<Edge>> generatorInputs(units());
+  // Inputs of the generator actions that are run at one instant: those of a unit, or a single one
+  // where the LLM's ranks do not wait for them. `hops` counts the transfer to the generator's rank.
+  std::vector<std::vector<Edge>> generatorInputs;
   auto isLlm = [&](uint32_t id) {
     uint32_t rank = graph.rankOf(id);
     return actionOf(reference, graph, rank, id).component == Component::Llm;
   };
-  std::vector<uint32_t> unitOfGenerator(workload.hasGenerator ? graph.size() : 0, noAction);
-  for (uint32_t u = 0; u < units(); ++u) {
+  std::vector<uint32_t> groupOfGenerator(workload.hasGenerator ? graph.size() : 0, noAction);
+  const bool apart =
+      !overlap(workload.ranksOf(Component::Generator), workload.ranksOf(Component::Llm));
+  for (uint32_t u = 0; workload.hasGenerator && u < generatorUnits(); ++u) {
     for (uint32_t id : generator[u]) {
-      unitOfGenerator[id] = u;
+      if (apart || id == generator[u].front())
+        generatorInputs.emplace_back();
+      groupOfGenerator[id] = static_cast<uint32_t>(generatorInputs.size() - 1);
       for (Edge edge : graph.producers(id))
         if (isLlm(edge.producer))
-          generatorInputs[u].push_back(edge);
+          generatorInputs.back().push_back(edge);
     }
   }
   std::vector<bool> encoder(workload.hasEncoder ? graph.size() : 0, false);
-  for (uint32_t u = 0; u < units(); ++u)
+  for (uint32_t u = 0; u < encoderUnits(); ++u)
     for (const auto *ids : {&encoderForward[u], &encoderBackward[u]})
       for (uint32_t id : *ids)
         encoder[id] = true;
@@ -81,15 +88,15 @@ void CutProblem::buildLlmGraph() {
   llmGraph.edges.reserve(graph.edges.size());
   for (uint32_t id = 0; id < graph.size(); ++id) {
     bool llm = (encoder.empty() || !encoder[id]) &&
-               (unitOfGenerator.empty() || unitOfGenerator[id] == noAction);
+               (groupOfGenerator.empty() || groupOfGenerator[id] == noAction);
     for (Edge edge : llm ? graph.producers(id) : std::span<const Edge>()) {
       if (!encoder.empty() && encoder[edge.producer])
         continue;
-      if (unitOfGenerator.empty() || unitOfGenerator[edge.producer] == noAction) {
+      if (groupOfGenerator.empty() || groupOfGenerator[edge.producer] == noAction) {
         llmGraph.edges.push_back(edge);
         continue;
       }
-      for (Edge input : generatorInputs[unitOfGenerator[edge.producer]])
+      for (Edge input : generatorInputs[groupOfGenerator[edge.producer]])
         llmGraph.edges.push_back({input.producer, static_cast<uint32_t>(input.hops + edge.hops)});
     }
     llmGraph.edgeBegin.push_back(static_cast<uint32_t>(llmGraph.edges.size()));
@@ -110,7 +117,7 @@ std::string CutConstruction::explainDeadlock() const {
 
 void CutConstruction::findInstants() {
   const CutProblem &p = problem;
-  const uint32_t units = p.units();
+  const uint32_t units = p.encoderUnits(), generatorUnits = p.generatorUnits();
   auto ended = [&](uint32_t id) { return llm.finish[id]; };
   // To follow dependencies between encoder and generator.
   auto actionOfId = [&](uint32_t id) {
@@ -118,8 +125,8 @@ void CutConstruction::findInstants() {
     return actionOf(p.reference, p.graph, rank, id);
   };
 
-  generatorInstant.assign(units, 0.0);
-  for (uint32_t u = 0; u < units; ++u)
+  generatorInstant.assign(generatorUnits, 0.0);
+  for (uint32_t u = 0; u < generatorUnits; ++u)
     for (uint32_t id : p.generator[u])
       for (Edge edge : p.graph.producers(id))
         if (llm.finish[edge.producer] >= 0)
@@ -160,18 +167,18 @@ void CutConstruction::findInstants() {
     }
   }
   // Units are inserted in their order.
-  for (uint32_t u = 1; u < units; ++u) {
+  for (uint32_t u = 1; u < generatorUnits; ++u)
     generatorInstant[u] = std::max(generatorInstant[u], generatorInstant[u - 1]);
+  for (uint32_t u = 1; u < units; ++u)
     encoderInstant[u] = std::max(encoderInstant[u], encoderInstant[u - 1]);
-  }
 }
 
 IdOrders CutConstruction::insertUnits(uint32_t window, bool backwardsLast) const {
   const CutProblem &p = problem;
-  const uint32_t units = p.units();
+  const uint32_t units = p.encoderUnits();
   std::vector<Cut> generatorCuts, encoderCuts, cuts;
   std::vector<const std::vector<uint32_t> *> before, after;
-  for (uint32_t u = 0; p.workload.hasGenerator && u < units; ++u)
+  for (uint32_t u = 0; p.workload.hasGenerator && u < p.generatorUnits(); ++u)
     generatorCuts.push_back({generatorInstant[u], {&p.generator[u]}});
   for (uint32_t u = 0; p.workload.hasEncoder && u < units; ++u) {
     if (u < window)

@@ -39,8 +39,9 @@ public:
   std::vector<double> seconds;
   double transfer;
   /// The LLM alone, in the same ids. Encoder work is taken as done. What needs a generator action
-  /// waits until that unit could be run at one instant on all ranks: until all of the unit's inputs
-  /// have arrived.
+  /// waits until that unit could be run at one instant on all its ranks: until all of the unit's
+  /// inputs have arrived. On ranks without the LLM nothing is inserted, so there it waits for that
+  /// action's inputs alone.
   ActionGraph llmGraph;
   /// Durations for timing the LLM alone: as `seconds`, but never zero, so that an instant tells
   /// what is before it from what is after it.
@@ -50,7 +51,8 @@ public:
 
   /// Ids by unit, ranks in order; empty where there is no such action.
   std::vector<std::vector<uint32_t>> encoderForward, encoderBackward, generator;
-  uint32_t units() const { return workload.units(); }
+  uint32_t encoderUnits() const { return workload.unitsOf(Component::Encoder); }
+  uint32_t generatorUnits() const { return workload.unitsOf(Component::Generator); }
 
 private:
   void collectUnits();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace bigmac::planning {
 
@@ -25,6 +26,9 @@ constexpr uint32_t leastWindowsTried = 2;
 /// Makespans this close are equal: sums in another order differ by rounding.
 constexpr double equalMakespan = 1e-9;
 
+/// Of one problem with components apart: a search over splits solves many.
+constexpr uint64_t actionsPerEffortApart = 1u << 20;
+
 struct Candidate {
   uint32_t window = 0;
   /// Index into the constructions.
@@ -36,44 +40,60 @@ class CutSearch {
 public:
   CutSearch(const Problem &problem, const CutRecipe &recipe, const CutProblem &cuts,
             const ActionIndex &index)
-      : problem(problem), recipe(recipe), cuts(cuts) {
-    for (uint32_t extra : extraWarmups()) {
-      IdOrders orders(problem.ranks);
-      for (uint32_t rank = 0; rank < problem.ranks; ++rank)
-        for (const Action &action : recipe.llmOrder(cuts.workload, rank, extra))
-          orders[rank].push_back(index.find(rank, action));
-      extras.push_back(extra);
-      constructions.push_back(std::make_unique<CutConstruction>(cuts, std::move(orders)));
-      if (!constructions.back()->valid() && deadlock.empty())
-        deadlock = constructions.back()->explainDeadlock();
-    }
-  }
+      : problem(problem), recipe(recipe), cuts(cuts), index(index), extras(extraWarmups()),
+        constructions(extras.size()) {}
 
-  Result<Schedule> run() {
-    if (recipe.encoderFirst || !cuts.workload.hasEncoder)
-      tryWindow(cuts.workload.hasEncoder ? cuts.units() : 0);
-    else
+  Result<Schedule> run(CutOutcome &outcome) {
+    const bool windowed = cuts.workload.hasEncoder && !recipe.encoderFirst;
+    const uint32_t widest = cuts.workload.hasEncoder ? cuts.encoderUnits() : 0;
+    const uint64_t all = uint64_t(windowed ? widest : 1) * extras.size() * cuts.graph.size();
+    if (recipe.apart && all > budget(actionsPerEffortApart))
+      tryByHalving(windowed ? 1 : widest, widest);
+    else if (windowed)
       tryWindows();
+    else
+      tryWindow(widest);
+    outcome.leastBytes = leastBytes;
     if (candidates.empty())
       return failure();
-    return scheduleOf(best());
+    Candidate chosen = best();
+    outcome.makespan = chosen.makespan;
+    return scheduleOf(chosen);
   }
 
 private:
   std::vector<uint32_t> extraWarmups() const {
+    if (!recipe.extraWarmups.empty())
+      return recipe.extraWarmups;
     // The last rank must forward a whole unit before its first backward, which waits for that
     // unit's generator.
     if (!recipe.hasWarmup || !cuts.workload.hasGenerator || !cuts.workload.anyBackward())
       return {0};
-    return {problem.ranks - 1, problem.ranks};
+    uint32_t ranks = cuts.workload.ranksOf(Component::Generator).count;
+    return {ranks - 1, ranks};
+  }
+
+  uint64_t budget(uint64_t each) const { return std::max<uint64_t>(1, problem.effort) * each; }
+
+  const CutConstruction &construction(size_t warmup) {
+    if (constructions[warmup])
+      return *constructions[warmup];
+    IdOrders orders(problem.ranks);
+    RankRange llm = cuts.workload.ranksOf(Component::Llm);
+    for (uint32_t rank = llm.first; rank < llm.end(); ++rank)
+      for (const Action &action : recipe.llmOrder(cuts.workload, rank, extras[warmup]))
+        orders[rank].push_back(index.find(rank, action));
+    constructions[warmup] = std::make_unique<CutConstruction>(cuts, std::move(orders));
+    if (!constructions[warmup]->valid() && deadlock.empty())
+      deadlock = constructions[warmup]->explainDeadlock();
+    return *constructions[warmup];
   }
 
   void tryWindows() {
-    uint64_t budget = std::max<uint64_t>(1, problem.effort) * actionsPerEffort;
     uint32_t tried = 0;
-    for (uint32_t window = 1; window <= cuts.units(); ++window) {
+    for (uint32_t window = 1; window <= cuts.encoderUnits(); ++window) {
       tried += tryWindow(window);
-      if (executed > budget && tried >= leastWindowsTried)
+      if (executed > budget(actionsPerEffort) && tried >= leastWindowsTried)
         return;
     }
   }
@@ -81,23 +101,70 @@ private:
   /// Whether the window works, memory aside.
   bool tryWindow(uint32_t window) {
     bool works = false;
-    for (size_t i = 0; i < constructions.size(); ++i) {
-      if (!constructions[i]->valid())
-        continue;
-      IdOrders orders = constructions[i]->insertUnits(window, recipe.encoderFirst);
-      bool complete = runner.run(cuts.graph, orders, cuts.seconds, cuts.transfer);
-      executed += runner.ran;
-      if (!complete) {
-        if (deadlock.empty())
-          deadlock = runner.explainDeadlock(
-              cuts.graph, orders, [&](uint32_t id) { return describeId(cuts.reference, id); });
-        continue;
-      }
-      works = true;
-      if (fits(orders))
-        candidates.push_back({window, i, runner.makespan});
-    }
+    for (size_t warmup = 0; warmup < extras.size(); ++warmup)
+      works |= tryOne(window, warmup) < never;
     return works;
+  }
+
+  /// Doubles the window while that helps, with the longest warm-up, then looks for the least window
+  /// and the least warm-up that are as fast. Where the limit refuses all of these, shorter ones
+  /// follow.
+  void tryByHalving(uint32_t narrowest, uint32_t widest) {
+    const size_t longest = extras.size() - 1;
+    uint32_t window = narrowest;
+    double fastest = tryOne(window, longest);
+    while (window < widest) {
+      uint32_t next = std::min<uint64_t>(widest, uint64_t(window) * 2);
+      double makespan = tryOne(next, longest);
+      if (fastest < never && makespan >= fastest * (1 - equalMakespan))
+        break;
+      window = next;
+      fastest = makespan;
+    }
+    auto asFast = [&](uint32_t narrow, size_t warmup) {
+      return tryOne(narrow, warmup) <= fastest * (1 + equalMakespan);
+    };
+    for (uint32_t low = narrowest; low < window;) {
+      uint32_t middle = low + (window - low) / 2;
+      if (asFast(middle, longest))
+        window = middle;
+      else
+        low = middle + 1;
+    }
+    for (size_t low = 0, high = longest; low < high;) {
+      size_t middle = (low + high) / 2;
+      if (asFast(window, middle))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    for (uint32_t narrow = window; candidates.empty() && narrow > narrowest;) {
+      narrow = std::max(narrowest, narrow / 2);
+      tryWindow(narrow);
+    }
+    std::sort(candidates.begin(), candidates.end(), [](const Candidate &a, const Candidate &b) {
+      return std::pair(a.window, a.warmup) < std::pair(b.window, b.warmup);
+    });
+  }
+
+  static constexpr double never = std::numeric_limits<double>::infinity();
+
+  /// The executed makespan, or `never` for a deadlock.
+  double tryOne(uint32_t window, size_t warmup) {
+    if (!construction(warmup).valid())
+      return never;
+    IdOrders orders = construction(warmup).insertUnits(window, recipe.encoderFirst);
+    bool complete = runner.run(cuts.graph, orders, cuts.seconds, cuts.transfer);
+    executed += runner.ran;
+    if (!complete) {
+      if (deadlock.empty())
+        deadlock = runner.explainDeadlock(
+            cuts.graph, orders, [&](uint32_t id) { return describeId(cuts.reference, id); });
+      return never;
+    }
+    if (fits(orders))
+      candidates.push_back({window, warmup, runner.makespan});
+    return runner.makespan;
   }
 
   bool fits(const IdOrders &orders) {
@@ -127,6 +194,7 @@ private:
     schedule.ranks = problem.ranks;
     schedule.chunks = problem.chunks;
     schedule.microbatches = problem.microbatches;
+    schedule.placement = problem.placement;
     schedule.window = candidate.window;
     schedule.warmupExtra = extras[candidate.warmup];
     schedule.orders.resize(problem.ranks);
@@ -141,16 +209,16 @@ private:
 
   Error failure() const {
     if (leastBytes != std::numeric_limits<uint64_t>::max())
-      return Error{"no window keeps activations within the memory limit of " +
-                   std::to_string(*problem.memoryLimit) + " bytes a rank; the least limit that " +
-                   "works with this schedule is " + std::to_string(leastBytes) + " bytes"};
+      return overMemoryLimit(*problem.memoryLimit, leastBytes);
     return Error{"the dependencies of this program do not fit the schedule: " + deadlock};
   }
 
   const Problem &problem;
   const CutRecipe &recipe;
   const CutProblem &cuts;
+  const ActionIndex &index;
   std::vector<uint32_t> extras;
+  /// By extra warm-up, built when tried.
   std::vector<std::unique_ptr<CutConstruction>> constructions;
   OrderRunner runner;
   std::vector<Candidate> candidates;
@@ -161,13 +229,20 @@ private:
 
 } // namespace
 
-Result<Schedule> searchCuts(const Problem &problem, const CutRecipe &recipe) {
-  Workload workload =
-      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches);
+Error overMemoryLimit(uint64_t limit, uint64_t leastBytes) {
+  return Error{"no window keeps activations within the memory limit of " + std::to_string(limit) +
+               " bytes a rank; the least limit that works with this schedule is " +
+               std::to_string(leastBytes) + " bytes"};
+}
+
+Result<Schedule> searchCuts(const Problem &problem, const CutRecipe &recipe, CutOutcome *outcome) {
+  Workload workload = workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches,
+                                 problem.placement);
   Schedule reference;
   reference.ranks = problem.ranks;
   reference.chunks = problem.chunks;
   reference.microbatches = problem.microbatches;
+  reference.placement = problem.placement;
   for (uint32_t rank = 0; rank < problem.ranks; ++rank)
     reference.orders.push_back(actionsOf(workload, rank, false, false));
 
@@ -183,7 +258,8 @@ Result<Schedule> searchCuts(const Problem &problem, const CutRecipe &recipe) {
     return graph.error();
   CutProblem cuts(workload, reference, *graph, secondsById(reference, problem.costs),
                   problem.costs.transfer);
-  return CutSearch(problem, recipe, cuts, *index).run();
+  CutOutcome unused;
+  return CutSearch(problem, recipe, cuts, *index).run(outcome ? *outcome : unused);
 }
 
 } // namespace bigmac::planning

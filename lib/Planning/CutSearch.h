@@ -10,6 +10,7 @@
 #include "bigmac/Planning/ScheduleBuilder.h"
 
 #include <functional>
+#include <limits>
 #include <vector>
 
 namespace bigmac::planning {
@@ -22,11 +23,29 @@ struct CutRecipe {
   bool hasWarmup = true;
   /// All encoder forwards first and all backwards last, in place of a window.
   bool encoderFirst = false;
+  /// Extra warm-ups to try in place of those, ascending; more of them are never slower but for
+  /// rounding.
+  std::vector<uint32_t> extraWarmups;
+  /// Encoder units delay no LLM rank, so a longer window is never slower but for the drain, and a
+  /// large problem is searched by halving.
+  bool apart = false;
 };
+
+/// What else a search finds.
+struct CutOutcome {
+  /// Of the schedule.
+  double makespan = 0;
+  /// The least that an executed candidate needs, where a memory limit is given and refuses some.
+  uint64_t leastBytes = std::numeric_limits<uint64_t>::max();
+};
+
+/// The error for a memory limit that no candidate keeps.
+Error overMemoryLimit(uint64_t limit, uint64_t leastBytes);
 
 /// Of all windows and extra warm-ups: the least executed makespan within the memory limit, among
 /// equals the least window, then the least warm-up. `problem` is valid.
-Result<Schedule> searchCuts(const Problem &problem, const CutRecipe &recipe);
+Result<Schedule> searchCuts(const Problem &problem, const CutRecipe &recipe,
+                            CutOutcome *outcome = nullptr);
 
 } // namespace bigmac::planning
 

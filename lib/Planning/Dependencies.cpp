@@ -8,13 +8,17 @@ namespace bigmac::planning {
 
 Dependencies::~Dependencies() = default;
 
-StandardDependencies::StandardDependencies(Workload workload, bool splitGenerator)
-    : workload(std::move(workload)), splitGenerator(splitGenerator) {}
+StandardDependencies::StandardDependencies(Workload given, bool splitGenerator)
+    : workload(std::move(given)), llm(workload.ranksOf(Component::Llm)),
+      encoder(workload.ranksOf(Component::Encoder)),
+      generator(workload.ranksOf(Component::Generator)), splitGenerator(splitGenerator) {
+  // A component that has no rank is not there; verifySchedule refuses such a workload.
+  workload.hasEncoder = workload.hasEncoder && encoder.count > 0;
+  workload.hasGenerator = workload.hasGenerator && generator.count > 0;
+}
 
 void StandardDependencies::append(uint32_t rank, const Action &consumer,
                                   std::vector<Dependency> &producers) const {
-  const uint32_t ranks = workload.ranks;
-  const uint32_t lastRank = ranks - 1;
   const uint32_t lastChunk = workload.chunks - 1;
   const uint32_t m = consumer.microbatch;
   auto add = [&](uint32_t fromRank, uint32_t channel, const Action &producer) {
@@ -25,17 +29,16 @@ void StandardDependencies::append(uint32_t rank, const Action &consumer,
   case Component::Encoder:
     if (consumer.phase != Phase::Backward)
       return;
-    add(rank, LocalChannel,
-        Action::ofUnit(Component::Encoder, Phase::Forward, consumer.unit, ranks, rank));
-    add(0, EncoderGradientChannel, Action::llm(Phase::Backward, 0, m));
+    add(rank, LocalChannel, Action::ofMicrobatch(Component::Encoder, Phase::Forward, m, encoder));
+    add(llm.first, EncoderGradientChannel, Action::llm(Phase::Backward, 0, m));
     return;
 
   case Component::Generator:
     if (consumer.phase == Phase::Backward)
       add(rank, LocalChannel,
-          Action::ofUnit(Component::Generator, Phase::Forward, consumer.unit, ranks, rank));
+          Action::ofMicrobatch(Component::Generator, Phase::Forward, m, generator));
     else
-      add(lastRank, GeneratorInputChannel, Action::llm(Phase::Forward, lastChunk, m));
+      add(llm.last(), GeneratorInputChannel, Action::llm(Phase::Forward, lastChunk, m));
     return;
 
   case Component::Llm:
@@ -45,26 +48,26 @@ void StandardDependencies::append(uint32_t rank, const Action &consumer,
   const uint32_t chunk = consumer.chunk;
   switch (consumer.phase) {
   case Phase::Forward:
-    if (rank > 0)
+    if (rank > llm.first)
       add(rank - 1, LlmForwardChannel, Action::llm(Phase::Forward, chunk, m));
     else if (chunk > 0)
-      add(lastRank, LlmForwardChannel, Action::llm(Phase::Forward, chunk - 1, m));
+      add(llm.last(), LlmForwardChannel, Action::llm(Phase::Forward, chunk - 1, m));
     else if (workload.hasEncoder)
-      add(m % ranks, EncoderFeatureChannel,
-          Action::ofUnit(Component::Encoder, Phase::Forward, m / ranks, ranks, m % ranks));
+      add(encoder.rankOf(m), EncoderFeatureChannel,
+          Action::ofMicrobatch(Component::Encoder, Phase::Forward, m, encoder));
     return;
 
   case Phase::Backward:
     add(rank, LocalChannel, Action::llm(Phase::Forward, chunk, m));
-    if (rank < lastRank)
+    if (rank < llm.last())
       add(rank + 1, LlmBackwardChannel, Action::llm(Phase::Backward, chunk, m));
     else if (chunk < lastChunk)
-      add(0, LlmBackwardChannel, Action::llm(Phase::Backward, chunk + 1, m));
+      add(llm.first, LlmBackwardChannel, Action::llm(Phase::Backward, chunk + 1, m));
     else if (workload.hasGenerator)
-      add(m % ranks, GeneratorGradientChannel,
-          Action::ofUnit(Component::Generator,
-                         splitGenerator ? Phase::Backward : Phase::ForwardBackward, m / ranks,
-                         ranks, m % ranks));
+      add(generator.rankOf(m), GeneratorGradientChannel,
+          Action::ofMicrobatch(Component::Generator,
+                               splitGenerator ? Phase::Backward : Phase::ForwardBackward, m,
+                               generator));
     return;
 
   case Phase::WeightGradient:

@@ -12,8 +12,7 @@ namespace bigmac::planning {
 
 Result<Timing> execute(const Schedule &schedule, const Dependencies &dependencies,
                        const Costs &costs, const Jitter &jitter) {
-  if (Status status = validateCosts(costs, schedule.ranks, schedule.chunks, schedule.microbatches);
-      !status)
+  if (Status status = checkCosts(schedule, costs); !status)
     return status.error();
   if (!(jitter.amount >= 0 && jitter.amount <= 1))
     return Error{"jitter must be from 0 to 1, found " + std::to_string(jitter.amount)};

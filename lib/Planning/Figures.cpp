@@ -20,15 +20,14 @@ struct Holders {
 
 Holders holdersOf(const Schedule &schedule) {
   Holders holders;
-  holders.stageBackward.assign(size_t(schedule.ranks) * schedule.chunks, false);
+  holders.stageBackward.assign(schedule.stages(), false);
   holders.stageWeightGradient = holders.stageBackward;
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
     for (const Action &action : schedule.orders[rank]) {
-      size_t stage = size_t(action.chunk) * schedule.ranks + rank;
       if (action.component == Component::Llm && action.phase == Phase::Backward)
-        holders.stageBackward[stage] = true;
+        holders.stageBackward[schedule.stageOf(rank, action.chunk)] = true;
       else if (action.component == Component::Llm && action.phase == Phase::WeightGradient)
-        holders.stageWeightGradient[stage] = true;
+        holders.stageWeightGradient[schedule.stageOf(rank, action.chunk)] = true;
       else if (action.component == Component::Encoder && action.phase == Phase::Backward)
         holders.encoderBackward = true;
     }
@@ -86,9 +85,7 @@ public:
   uint64_t mostBytes = 0;
 
 private:
-  size_t stageOf(const Action &action) const {
-    return size_t(action.chunk) * schedule.ranks + rank;
-  }
+  size_t stageOf(const Action &action) const { return schedule.stageOf(rank, action.chunk); }
 
   void endLlm(const Action &action) {
     size_t stage = stageOf(action);
@@ -125,6 +122,13 @@ private:
 };
 
 } // namespace
+
+Status checkCosts(const Schedule &schedule, const Costs &costs) {
+  if (Status status = checkPlacement(schedule.placement, schedule.ranks); !status)
+    return status;
+  return validateCosts(costs, schedule.ranksOf(Component::Llm).count, schedule.chunks,
+                       schedule.microbatches);
+}
 
 std::vector<double> secondsById(const Schedule &schedule, const Costs &costs,
                                 const Jitter &jitter) {
@@ -222,8 +226,7 @@ Figures measureOrders(const Schedule &schedule, const ActionGraph &graph, const 
 Result<Figures> measure(const Schedule &schedule, const Timing &timing,
                         const Dependencies &dependencies, const Costs &costs,
                         const Jitter &jitter) {
-  if (Status status = validateCosts(costs, schedule.ranks, schedule.chunks, schedule.microbatches);
-      !status)
+  if (Status status = checkCosts(schedule, costs); !status)
     return status.error();
   Result<ActionIndex> index = ActionIndex::build(schedule);
   if (!index)

@@ -17,6 +17,9 @@
 
 namespace bigmac::planning {
 
+/// That the placement's ranks exist, and that the costs fit the schedule's counts.
+Status checkCosts(const Schedule &schedule, const Costs &costs);
+
 /// Seconds of every action of `schedule`, by id.
 std::vector<double> secondsById(const Schedule &schedule, const Costs &costs,
                                 const Jitter &jitter = {});

@@ -7,15 +7,16 @@
 namespace bigmac::planning {
 
 uint64_t interleavedWarmup(const Workload &workload, uint32_t rank, uint32_t extra) {
-  uint64_t behind = workload.ranks - rank - 1;
+  RankRange llm = workload.ranksOf(Component::Llm);
+  uint64_t behind = llm.last() - rank;
   if (workload.chunks == 1)
     return behind + extra;
-  return 2 * behind + uint64_t(workload.chunks - 1) * workload.ranks + extra;
+  return 2 * behind + uint64_t(workload.chunks - 1) * llm.count + extra;
 }
 
 std::vector<Action> interleavedOrder(const Workload &workload, uint32_t rank, uint64_t warmup) {
-  const uint64_t ranks = workload.ranks, chunks = workload.chunks;
-  const uint64_t padded = uint64_t(workload.units()) * ranks * chunks;
+  const uint64_t ranks = workload.ranksOf(Component::Llm).count, chunks = workload.chunks;
+  const uint64_t padded = uint64_t(workload.unitsOf(Component::Llm)) * ranks * chunks;
   std::vector<Action> order;
   order.reserve(2 * uint64_t(workload.microbatches) * chunks);
 

@@ -35,6 +35,27 @@ uint64_t Schedule::actionCount() const {
   return count;
 }
 
+namespace {
+
+RankRange resolve(const std::optional<RankPlacement> &placement, uint32_t ranks, Component component) {
+  return placement ? placement->of(component) : RankRange{0, ranks};
+}
+
+} // namespace
+
+RankRange Schedule::ranksOf(Component component) const {
+  return resolve(placement, ranks, component);
+}
+
+RankRange Workload::ranksOf(Component component) const {
+  return resolve(placement, ranks, component);
+}
+
+uint32_t Workload::unitsOf(Component component) const {
+  uint32_t count = ranksOf(component).count;
+  return count == 0 ? 0 : (microbatches + count - 1) / count;
+}
+
 bool Workload::anyBackward() const {
   return std::find(stageBackward.begin(), stageBackward.end(), true) != stageBackward.end();
 }
@@ -47,11 +68,14 @@ std::vector<Action> actionsOf(const Workload &workload, uint32_t rank, bool spli
       actions.push_back(Action::llm(phase, chunk, m));
   };
   auto addUnits = [&](Component component, Phase phase) {
-    for (uint32_t u = 0; uint64_t(u) * workload.ranks + rank < workload.microbatches; ++u)
-      actions.push_back(Action::ofUnit(component, phase, u, workload.ranks, rank));
+    RankRange range = workload.ranksOf(component);
+    if (range.contains(rank))
+      for (uint64_t m = rank - range.first; m < workload.microbatches; m += range.count)
+        actions.push_back(Action::ofMicrobatch(component, phase, static_cast<uint32_t>(m), range));
   };
 
-  for (uint32_t chunk = 0; chunk < workload.chunks; ++chunk) {
+  bool hasLlm = workload.ranksOf(Component::Llm).contains(rank);
+  for (uint32_t chunk = 0; hasLlm && chunk < workload.chunks; ++chunk) {
     uint32_t stage = workload.stageOf(rank, chunk);
     addLlm(Phase::Forward, chunk);
     if (workload.stageBackward[stage])
@@ -71,6 +95,21 @@ std::vector<Action> actionsOf(const Workload &workload, uint32_t rank, bool spli
     addUnits(Component::Generator, Phase::ForwardBackward);
   }
   return actions;
+}
+
+Status checkPlacement(const std::optional<RankPlacement> &placement, uint32_t ranks) {
+  if (!placement)
+    return Status::success();
+  for (Component component : {Component::Llm, Component::Encoder, Component::Generator}) {
+    RankRange range = placement->of(component);
+    if (range.count > ranks || range.first > ranks - range.count)
+      return Error{"the placement puts the " + std::string(componentName(component)) + " on " +
+                   std::to_string(range.count) + " ranks from rank " + std::to_string(range.first) +
+                   "; there are " + std::to_string(ranks)};
+  }
+  if (placement->llm.count == 0)
+    return Error{"the placement gives the llm no rank"};
+  return Status::success();
 }
 
 Status checkSize(uint64_t ranks, uint64_t chunks, uint64_t microbatches, uint32_t phases) {

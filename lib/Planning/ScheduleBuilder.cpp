@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace bigmac::planning {
 
@@ -28,7 +29,7 @@ constexpr Entry entries[] = {
     {ScheduleKind::GPipe, "gpipe", buildGPipe},
     {ScheduleKind::Zb, "zb", buildZb},
     {ScheduleKind::EncoderFirst, "encoder-first", buildEncoderFirst},
-    {ScheduleKind::SeparateStages, "separate-stages", nullptr},
+    {ScheduleKind::SeparateStages, "separate-stages", buildSeparateStages},
 };
 
 const Entry &entryOf(ScheduleKind kind) {
@@ -81,18 +82,29 @@ Result<Schedule> buildSchedule(ScheduleKind kind, const Problem &problem) {
                                 splitsBackward(kind) ? 3 : 2);
       !status)
     return status.error();
-  if (Status status =
-          validateCosts(problem.costs, problem.ranks, problem.chunks, problem.microbatches);
+  if (Status status = checkPlacement(problem.placement, problem.ranks); !status)
+    return status.error();
+  for (auto [component, exists] :
+       {std::pair(Component::Encoder, problem.costs.encoder.has_value()),
+        std::pair(Component::Generator, problem.costs.generator.has_value())})
+    if (exists && problem.placement && problem.placement->of(component).count == 0)
+      return Error{"the placement gives the " + std::string(componentName(component)) + " no rank"};
+  const uint32_t llmRanks = problem.placement ? problem.placement->llm.count : problem.ranks;
+  if (Status status = validateCosts(problem.costs, llmRanks, problem.chunks, problem.microbatches);
       !status)
     return status.error();
+  // The program's own dependencies may take an encoder's gradient from a later stage.
+  if (!problem.dependencies)
+    if (Status status = validateStandardCosts(problem.costs, llmRanks, problem.chunks); !status)
+      return status.error();
   if (problem.memoryLimit && !problem.costs.activationBytes)
     return Error{"a memory limit needs the costs' activation_bytes, to know what actions hold"};
 
   Result<Schedule> schedule = entry.build(problem);
   if (!schedule)
     return schedule;
-  Workload workload =
-      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches);
+  Workload workload = workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches,
+                                 problem.placement);
   std::optional<StandardDependencies> standard;
   if (!problem.dependencies)
     standard.emplace(workload);

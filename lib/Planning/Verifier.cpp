@@ -6,6 +6,7 @@
 #include "OrderRunner.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bigmac::planning {
@@ -20,7 +21,15 @@ Status checkWorkload(const Schedule &schedule, const Workload &workload) {
                  std::to_string(schedule.microbatches) + " microbatches; the program has " +
                  std::to_string(workload.ranks) + ", " + std::to_string(workload.chunks) + " and " +
                  std::to_string(workload.microbatches)};
-  size_t stages = size_t(workload.ranks) * workload.chunks;
+  if (schedule.placement != workload.placement)
+    return Error{"the schedule places the components on other ranks than the program does"};
+  if (Status status = checkPlacement(workload.placement, workload.ranks); !status)
+    return status;
+  for (auto [component, exists] : {std::pair(Component::Encoder, workload.hasEncoder),
+                                   std::pair(Component::Generator, workload.hasGenerator)})
+    if (exists && workload.ranksOf(component).count == 0)
+      return Error{"the placement gives the " + std::string(componentName(component)) + " no rank"};
+  size_t stages = workload.stages();
   if (workload.stageBackward.size() != stages || workload.stageWeightGradient.size() != stages)
     return Error{"the program describes " + std::to_string(workload.stageBackward.size()) +
                  " and " + std::to_string(workload.stageWeightGradient.size()) +

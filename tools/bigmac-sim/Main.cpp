@@ -47,8 +47,8 @@ void declareOptions(CLI::App &app, Options &options) {
       ->required()
       ->type_name("COSTS.json");
   app.add_option("--schedule", options.schedules,
-                 "bigmac, 1f1b, interleaved, gpipe or encoder-first; several, separated by commas, "
-                 "are compared")
+                 "bigmac, 1f1b, interleaved, gpipe, encoder-first or separate-stages; several, "
+                 "separated by commas, are compared")
       ->type_name("NAME")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -46,6 +46,17 @@ std::string line(const std::string &name, const std::string &value) {
   return padded + value + "\n";
 }
 
+/// Ranks that have nothing but the component; the LLM's are all others.
+struct OwnRanks {
+  uint32_t encoder = 0, llm = 0, generator = 0;
+};
+
+OwnRanks ownRanks(const Simulation &simulation) {
+  const RankPlacement &placement = simulation.split->placement;
+  return {placement.llm.first, placement.llm.count,
+          simulation.schedule.ranks - placement.llm.end()};
+}
+
 } // namespace
 
 static nlohmann::ordered_json jsonFigures(const Simulation &simulation) {
@@ -56,6 +67,10 @@ static nlohmann::ordered_json jsonFigures(const Simulation &simulation) {
   report["ranks"] = schedule.ranks;
   report["chunks"] = schedule.chunks;
   report["microbatches"] = schedule.microbatches;
+  if (simulation.split) {
+    OwnRanks own = ownRanks(simulation);
+    report["split"] = {{"encoder", own.encoder}, {"llm", own.llm}, {"generator", own.generator}};
+  }
   report["makespan"] = figures.makespan;
   report["bound"] = figures.bound;
   report["tight_bound"] = figures.tightBound;
@@ -98,6 +113,13 @@ std::string tableReport(const Simulation &simulation) {
                                std::to_string(schedule.ranks) + " ranks, " +
                                std::to_string(schedule.chunks) + " chunks a rank, " +
                                std::to_string(schedule.microbatches) + " microbatches");
+  if (simulation.split) {
+    OwnRanks own = ownRanks(simulation);
+    text += line("split", std::to_string(own.encoder) + " encoder, " + std::to_string(own.llm) +
+                              " LLM and " + std::to_string(own.generator) +
+                              " generator ranks, the fastest of " +
+                              std::to_string(simulation.split->tried.size()) + " executed");
+  }
   text += line("makespan", shortNumber(figures.makespan) + " s");
   if (simulation.jitter.amount > 0)
     text += line("  planned", shortNumber(simulation.plannedMakespan) + " s without jitter of " +

@@ -6,18 +6,29 @@ namespace bigmac::sim {
 
 using namespace planning;
 
-Result<Simulation> simulate(ScheduleKind kind, const Problem &problem, const Jitter &jitter) {
+Result<Simulation> simulate(ScheduleKind kind, const Problem &given, const Jitter &jitter) {
+  Problem problem = given;
+  std::optional<Split> split;
+  if (kind == ScheduleKind::SeparateStages) {
+    Result<Split> found = searchSplit(problem);
+    if (!found)
+      return found.error();
+    split = std::move(*found);
+    problem = withSplit(std::move(problem), *split);
+  }
   Result<Schedule> schedule = buildSchedule(kind, problem);
   if (!schedule)
     return schedule.error();
   Simulation simulation;
   simulation.kind = kind;
+  simulation.split = std::move(split);
   simulation.costs = problem.costs;
   simulation.schedule = std::move(*schedule);
   simulation.jitter = jitter;
   simulation.memoryLimit = problem.memoryLimit;
   simulation.dependencies = std::make_unique<StandardDependencies>(
-      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches),
+      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches,
+                 problem.placement),
       simulation.schedule.splitGenerator);
 
   Result<Timing> timing =

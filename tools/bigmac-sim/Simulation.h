@@ -5,8 +5,10 @@
 
 #include "bigmac/Planning/Executor.h"
 #include "bigmac/Planning/ScheduleBuilder.h"
+#include "bigmac/Planning/Split.h"
 
 #include <memory>
+#include <optional>
 
 namespace bigmac::sim {
 
@@ -16,6 +18,8 @@ struct Simulation {
   /// What the schedule was executed with.
   planning::Costs costs;
   std::unique_ptr<planning::Dependencies> dependencies;
+  /// Of separate-stages.
+  std::optional<planning::Split> split;
   planning::Schedule schedule;
   planning::Timing timing;
   planning::Figures figures;

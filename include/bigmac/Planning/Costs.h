@@ -48,7 +48,7 @@ struct ActivationBytes {
   uint64_t generator = 0;
 };
 
-/// Seconds for one microbatch. LLM figures by stage s = v*P + r, for one chunk; encoder and
+/// Seconds for one microbatch. LLM figures by stage, for one chunk; encoder and
 /// generator figures by microbatch, for the whole component on one rank.
 struct Costs {
   PerIndex<double> llmForward;
@@ -72,13 +72,19 @@ struct Costs {
   std::optional<ActivationBytes> activationBytes;
 };
 
-/// Checks list lengths against P*V stages and M microbatches, every number (finite, not negative,
-/// at most 1e15), and frozen parts (stages without a backward come first, have no weight gradient,
-/// and do not exist behind a trained encoder).
-Status validateCosts(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches);
+/// Checks list lengths against L*V stages and M microbatches, every number (finite, not negative,
+/// at most 1e15), and frozen parts (stages without a backward come first and have no weight
+/// gradient). `llmRanks` is the ranks that hold the LLM: all P of them unless a placement says
+/// otherwise.
+Status validateCosts(const Costs &costs, uint32_t llmRanks, uint32_t chunks, uint32_t microbatches);
+
+/// What the standard dependencies ask for besides: a trained encoder's gradient comes out of stage
+/// 0, so every stage has a backward.
+Status validateStandardCosts(const Costs &costs, uint32_t llmRanks, uint32_t chunks);
 
 /// The actions that these (valid) costs give.
-Workload workloadOf(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches);
+Workload workloadOf(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches,
+                    const std::optional<RankPlacement> &placement = std::nullopt);
 
 /// Varies every action's time by a factor drawn evenly from [1 - amount, 1 + amount]. The draw
 /// depends on the seed and on which action it is, not on the schedule: two schedules are compared

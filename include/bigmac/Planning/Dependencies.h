@@ -43,6 +43,7 @@ enum StandardChannel : uint32_t {
 };
 
 /// The dependencies of a program of which only costs are known (the design's schedules.md):
+/// with P the LLM's ranks, r counted among them,
 ///   F(0, 0, m)      needs EF(m mod P, m div P)
 ///   F(r, v, m)      needs F(r-1, v, m), or F(P-1, v-1, m) for r = 0
 ///   G(r, u)         needs F(P-1, V-1, uP+r)
@@ -50,7 +51,9 @@ enum StandardChannel : uint32_t {
 ///   B(r, v, m)      needs its forward and B(r+1, v, m), or B(0, v+1, m) for r = P-1
 ///   EB(r, u)        needs EF(r, u) and B(0, 0, uP+r)
 ///   W               needs its own B
-/// A split generator: GF as G above, GB needs its GF, and B(P-1, V-1, m) needs GB.
+/// where a placement keeps encoder and generator on other ranks, EF, EB and G are on the rank that
+/// it says, for that microbatch. A split generator: GF as G above, GB needs its GF, and B(P-1, V-1,
+/// m) needs GB.
 class StandardDependencies final : public Dependencies {
 public:
   explicit StandardDependencies(Workload workload, bool splitGenerator = false);
@@ -59,6 +62,7 @@ public:
 
 private:
   Workload workload;
+  RankRange llm, encoder, generator;
   bool splitGenerator;
 };
 

@@ -1,15 +1,18 @@
 //===- Schedule.h - Typed actions and their order on each rank --*- C++ -*-===//
 //
-// P ranks, V chunks a rank, M microbatches. LLM stage s = v*P + r is chunk v on rank r. A unit u is
-// the microbatches uP .. uP+P-1; rank r runs the whole encoder and the whole generator for
-// microbatch uP+r of it.
+// P ranks, V chunks a rank, M microbatches. Unless a RankPlacement says otherwise every component is on
+// all ranks: LLM stage s = v*P + r is chunk v on rank r, and a unit u is the microbatches
+// uP .. uP+P-1; rank r runs the whole encoder and the whole generator for microbatch uP+r of it.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef BIGMAC_PLANNING_SCHEDULE_H
 #define BIGMAC_PLANNING_SCHEDULE_H
 
+#include "bigmac/Planning/Result.h"
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +25,35 @@ enum class Component : uint8_t { Llm, Encoder, Generator };
 /// the weights' gradients are `WeightGradient` actions). `ForwardBackward` is the generator's,
 /// whose two halves run together.
 enum class Phase : uint8_t { Forward, Backward, WeightGradient, ForwardBackward };
+
+/// The ranks first .. first+count-1.
+struct RankRange {
+  uint32_t first = 0;
+  uint32_t count = 0;
+
+  uint32_t end() const { return first + count; }
+  uint32_t last() const { return first + count - 1; }
+  bool contains(uint32_t rank) const { return rank >= first && rank - first < count; }
+  /// Who replicates a component works on the microbatches in turn.
+  uint32_t rankOf(uint32_t microbatch) const { return first + microbatch % count; }
+  friend bool operator==(const RankRange &, const RankRange &) = default;
+};
+
+/// Which ranks hold which component. The LLM's stages go around its ranks: stage s = v*L + i is
+/// chunk v on its i-th of L ranks. Encoder and generator are replicated on each of their ranks,
+/// which take the microbatches in turn: microbatch m is run by number m mod e of e ranks, in unit
+/// m div e. A component that the program does not have has no ranks (count 0).
+struct RankPlacement {
+  RankRange llm, encoder, generator;
+
+  static RankPlacement everywhere(uint32_t ranks) { return {{0, ranks}, {0, ranks}, {0, ranks}}; }
+  RankRange of(Component component) const {
+    return component == Component::Llm       ? llm
+           : component == Component::Encoder ? encoder
+                                             : generator;
+  }
+  friend bool operator==(const RankPlacement &, const RankPlacement &) = default;
+};
 
 /// One piece of work of a rank. The rank is not in it: an action lives in its rank's order.
 struct Action {
@@ -44,6 +76,11 @@ struct Action {
                        uint32_t rank) {
     return {component, phase, 0, unit * ranks + rank, unit};
   }
+  /// Of a component that `range` replicates: what range.rankOf(microbatch) runs for it.
+  static Action ofMicrobatch(Component component, Phase phase, uint32_t microbatch,
+                             RankRange range) {
+    return {component, phase, 0, microbatch, microbatch / range.count};
+  }
 };
 static_assert(sizeof(Action) <= 16, "millions of these are held at once");
 
@@ -62,6 +99,8 @@ struct Schedule {
   uint32_t ranks = 0;
   uint32_t chunks = 0;
   uint32_t microbatches = 0;
+  /// Absent: every component is on all ranks.
+  std::optional<RankPlacement> placement;
   /// orders[r] is what rank r runs, first to last.
   std::vector<std::vector<Action>> orders;
   /// Encoder units in flight (0 without an encoder).
@@ -75,6 +114,13 @@ struct Schedule {
   bool splitGenerator = false;
 
   uint64_t actionCount() const;
+  RankRange ranksOf(Component component) const;
+  /// LLM stages, and the stage of a chunk on a rank that has the LLM.
+  uint32_t stages() const { return ranksOf(Component::Llm).count * chunks; }
+  uint32_t stageOf(uint32_t rank, uint32_t chunk) const {
+    RankRange llm = ranksOf(Component::Llm);
+    return chunk * llm.count + rank - llm.first;
+  }
 };
 
 /// Which actions a training step has. The verifier checks a schedule against it; the standard
@@ -84,26 +130,35 @@ struct Workload {
   uint32_t ranks = 0;
   uint32_t chunks = 0;
   uint32_t microbatches = 0;
+  /// Absent: every component is on all ranks.
+  std::optional<RankPlacement> placement;
   bool hasEncoder = false;
   /// False for a frozen encoder: there are no encoder backwards.
   bool encoderBackward = false;
   bool hasGenerator = false;
-  /// By stage s = v*ranks + r: whether a backward exists there. Where nothing is trained at or
+  /// By LLM stage: whether a backward exists there. Where nothing is trained at or
   /// before a stage there is none, so the stages without one come first.
   std::vector<bool> stageBackward;
   /// By stage: whether it has weight gradients.
   std::vector<bool> stageWeightGradient;
 
-  uint32_t stages() const { return ranks * chunks; }
-  uint32_t stageOf(uint32_t rank, uint32_t chunk) const { return chunk * ranks + rank; }
-  /// Units, the last one possibly partial.
-  uint32_t units() const { return ranks == 0 ? 0 : (microbatches + ranks - 1) / ranks; }
+  RankRange ranksOf(Component component) const;
+  uint32_t stages() const { return ranksOf(Component::Llm).count * chunks; }
+  uint32_t stageOf(uint32_t rank, uint32_t chunk) const {
+    RankRange llm = ranksOf(Component::Llm);
+    return chunk * llm.count + rank - llm.first;
+  }
+  /// Groups of as many microbatches as the component has ranks, the last one possibly partial.
+  uint32_t unitsOf(Component component) const;
   bool anyBackward() const;
 };
 
 /// Actions that rank `rank` has to run, each once, in a fixed (not executable) order.
 std::vector<Action> actionsOf(const Workload &workload, uint32_t rank, bool splitBackward,
                               bool splitGenerator);
+
+/// That each component's ranks exist, and that the LLM has some.
+Status checkPlacement(const std::optional<RankPlacement> &placement, uint32_t ranks);
 
 } // namespace bigmac::planning
 

@@ -38,7 +38,10 @@ struct Problem {
   uint32_t ranks = 1;
   uint32_t chunks = 1;
   uint32_t microbatches = 1;
+  /// LLM figures by the stages of `placement`.
   Costs costs;
+  /// Absent: every component is on all ranks.
+  std::optional<RankPlacement> placement;
   /// What activations may take on a rank, by costs.activationBytes.
   std::optional<uint64_t> memoryLimit;
   /// How far the search goes; 1 is the default, 0 the least.
@@ -52,6 +55,9 @@ struct Problem {
 ///
 /// Window (encoder units in flight) and extra warm-up are those of the least executed makespan,
 /// among equals the least window and then the least warm-up, within the memory limit.
+///
+/// `separate-stages` needs a placement, with costs that are cut for it: searchSplit (Split.h) gives
+/// both.
 ///
 /// Errors: counts out of range (Limits.h), costs that do not fit them, a chunk count that the
 /// schedule does not take, a memory limit that nothing keeps (it names the least that works), a

@@ -33,6 +33,10 @@ Result<Schedule> buildZb(const Problem &problem);
 /// The nested pipeline with the backward split: never slower than bigmac.
 Result<Schedule> buildBigMacZb(const Problem &problem);
 
+/// Encoder and generator apart from the LLM, as the problem's placement says; interleaved 1F1B over
+/// the LLM's ranks. An error without a placement.
+Result<Schedule> buildSeparateStages(const Problem &problem);
+
 /// An error unless the problem has one chunk.
 Status requireOneChunk(ScheduleKind kind, const Problem &problem);
 
