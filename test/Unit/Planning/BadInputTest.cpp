@@ -31,10 +31,22 @@ TEST(Kinds, HaveNames) {
   EXPECT_NE(unknown.message().find("'pipedream'; expected one of bigmac, "), std::string::npos);
 }
 
-TEST(Kinds, NotBuiltSayWhatIs) {
-  expectError(ScheduleKind::SeparateStages, problemOf(2, 1, 4, costsOf({})),
-              "not built in this version; it has bigmac, bigmac-zb, 1f1b, interleaved, gpipe, zb, "
-              "encoder-first");
+TEST(Kinds, SeparateStagesNeedAPlacement) {
+  expectError(ScheduleKind::SeparateStages, problemOf(4, 1, 4, costsOf({})),
+              "needs encoder and generator on ranks of their own");
+}
+
+TEST(Placements, RanksThatDoNotExist) {
+  Problem problem = problemOf(4, 1, 4, costsOf({1, 2, 1, 2}));
+  problem.placement = RankPlacement{{1, 4}, {0, 1}, {4, 0}};
+  expectError(ScheduleKind::SeparateStages, problem,
+              "the placement puts the llm on 4 ranks from rank 1; there are 4");
+  problem.placement = RankPlacement{{1, 0}, {0, 1}, {4, 0}};
+  expectError(ScheduleKind::SeparateStages, problem, "gives the llm no rank");
+  problem.placement = RankPlacement{{0, 4}, {0, 0}, {4, 0}};
+  expectError(ScheduleKind::SeparateStages, problem, "gives the encoder no rank");
+  problem.placement = RankPlacement{{0, 4}, {4294967295u, 2}, {4, 0}};
+  expectError(ScheduleKind::SeparateStages, problem, "on 2 ranks from rank 4294967295");
 }
 
 TEST(Chunks, OneForSchedulesThatTakeOne) {
@@ -117,7 +129,7 @@ TEST(BadCosts, ExtremesStillGiveValidSchedules) {
     Problem problem = problemOf(3, 2, 8, costsOf(even));
     std::optional<Built> built = build(ScheduleKind::BigMac, problem);
     ASSERT_TRUE(built);
-    EXPECT_EQ(findFault(problem, *built), "");
+    EXPECT_EQ(findFault(*built), "");
   }
 }
 

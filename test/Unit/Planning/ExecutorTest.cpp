@@ -108,7 +108,7 @@ TEST(Executor, PerMicrobatchCosts) {
   Problem problem = problemOf(2, 1, 6, costs);
   std::optional<Built> built = build(ScheduleKind::BigMac, problem);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(problem, *built), "");
+  EXPECT_EQ(findFault(*built), "");
   EXPECT_EQ(built->figures.bound, 2 + 4 + 6 + 3 * 2 + 6 * 3);
 }
 

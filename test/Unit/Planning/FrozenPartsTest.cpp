@@ -23,7 +23,7 @@ TEST(FrozenEncoder, HasNoBackwardAndDiesWithItsLastUse) {
   Problem problem = problemOf(4, 1, 32, costs);
   std::optional<Built> built = build(ScheduleKind::BigMac, problem);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(problem, *built), "");
+  EXPECT_EQ(findFault(*built), "");
   EXPECT_EQ(countKind(*built, "EB"), 0u);
   EXPECT_EQ(countKind(*built, "EF"), 32u);
   // The unit is used up before the next one's first use, so one at a time is enough, without losing
@@ -44,7 +44,7 @@ TEST(FrozenLlm, StillPassesGradientsToTheEncoder) {
   Problem problem = problemOf(4, 2, 16, costs);
   std::optional<Built> built = build(ScheduleKind::BigMac, problem);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(problem, *built), "");
+  EXPECT_EQ(findFault(*built), "");
   EXPECT_EQ(countKind(*built, "B"), 4u * 2 * 16);
   EXPECT_FALSE(workloadOf(costs, 4, 2, 16).stageWeightGradient[0]);
 }
@@ -58,7 +58,7 @@ TEST(FrozenLlm, WithoutTrainedEncoderHasNoBackward) {
     Problem problem = problemOf(4, chunks, 16, costs);
     std::optional<Built> built = build(ScheduleKind::BigMac, problem);
     ASSERT_TRUE(built);
-    EXPECT_EQ(findFault(problem, *built), "");
+    EXPECT_EQ(findFault(*built), "");
     EXPECT_EQ(countKind(*built, "B"), 0u);
     EXPECT_EQ(countKind(*built, "G"), 16u);
     EXPECT_EQ(built->figures.peakLlmMicrobatches, 0);
@@ -76,13 +76,13 @@ TEST(FrozenLlm, FirstStagesOnly) {
     Problem problem = problemOf(4, 1, 10, costs);
     std::optional<Built> built = build(kind, problem);
     ASSERT_TRUE(built);
-    EXPECT_EQ(findFault(problem, *built), "") << scheduleName(kind);
+    EXPECT_EQ(findFault(*built), "") << scheduleName(kind);
     EXPECT_EQ(countKind(*built, "B"), 20u);
   }
   Problem chunked = problemOf(2, 2, 10, costs);
   std::optional<Built> built = build(ScheduleKind::BigMac, chunked);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(chunked, *built), "");
+  EXPECT_EQ(findFault(*built), "");
 }
 
 TEST(FrozenGenerator, RunsForwardOnly) {
@@ -91,7 +91,7 @@ TEST(FrozenGenerator, RunsForwardOnly) {
   Problem problem = problemOf(4, 1, 16, costs);
   std::optional<Built> built = build(ScheduleKind::BigMac, problem);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(problem, *built), "");
+  EXPECT_EQ(findFault(*built), "");
   EXPECT_EQ(built->figures.makespan, 57 + 4 * 3);
 }
 

@@ -36,14 +36,23 @@ Problem problemOf(uint32_t ranks, uint32_t chunks, uint32_t microbatches, const 
   return problem;
 }
 
-std::optional<Built> build(ScheduleKind kind, const Problem &problem) {
+std::optional<Built> build(ScheduleKind kind, const Problem &given) {
+  Problem problem = given;
+  if (kind == ScheduleKind::SeparateStages && !problem.placement) {
+    Result<Split> split = searchSplit(problem);
+    if (!split) {
+      ADD_FAILURE() << split.message();
+      return std::nullopt;
+    }
+    problem = withSplit(problem, *split);
+  }
   Result<Schedule> schedule = buildSchedule(kind, problem);
   if (!schedule) {
     ADD_FAILURE() << schedule.message();
     return std::nullopt;
   }
-  StandardDependencies dependencies(
-      workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches));
+  StandardDependencies dependencies(workloadOf(problem.costs, problem.ranks, problem.chunks,
+                                               problem.microbatches, problem.placement));
   Result<Timing> timing = execute(*schedule, dependencies, problem.costs);
   if (!timing) {
     ADD_FAILURE() << timing.message();
@@ -54,7 +63,7 @@ std::optional<Built> build(ScheduleKind kind, const Problem &problem) {
     ADD_FAILURE() << figures.message();
     return std::nullopt;
   }
-  return Built{std::move(*schedule), std::move(*timing), std::move(*figures)};
+  return Built{std::move(problem), std::move(*schedule), std::move(*timing), std::move(*figures)};
 }
 
 namespace {
@@ -69,7 +78,9 @@ struct Entry {
 
 class Checker {
 public:
-  Checker(const Problem &problem, const Built &built) : problem(problem), built(built) {}
+  explicit Checker(const Built &built)
+      : problem(built.problem), built(built),
+        llm(problem.placement ? problem.placement->llm : RankRange{0, problem.ranks}) {}
 
   std::string check() {
     collect();
@@ -99,15 +110,21 @@ private:
       double free = 0;
       for (size_t i = 0; i < built.schedule.orders[r].size(); ++i) {
         const Action &action = built.schedule.orders[r][i];
-        bool llm = action.component == Component::Llm;
-        Name name(kindName(action), llm ? action.chunk * problem.ranks + r : 0, action.microbatch);
+        bool isLlm = action.component == Component::Llm;
+        Name name(kindName(action), isLlm ? action.chunk * llm.count + r - llm.first : 0,
+                  action.microbatch);
         double start = built.timing.start[r][i], end = built.timing.end[r][i];
         if (start < free)
           report(show(name), " starts at ", start, ", its rank is busy until ", free);
         previousEnd[name] = free;
         free = end;
-        if (!llm && (action.microbatch % problem.ranks != r ||
-                     action.microbatch / problem.ranks != action.unit))
+        RankRange home = llm;
+        if (!isLlm && problem.placement)
+          home = action.component == Component::Encoder ? problem.placement->encoder
+                                                        : problem.placement->generator;
+        if (r < home.first || r >= home.first + home.count ||
+            (!isLlm && (home.first + action.microbatch % home.count != r ||
+                        action.microbatch / home.count != action.unit)))
           report(show(name), " is on the wrong rank or in the wrong unit");
         if (!entries.emplace(name, Entry{r, start, end}).second)
           report(show(name), " is there twice");
@@ -127,7 +144,7 @@ private:
   void checkPresence() {
     std::map<Name, double> expected;
     const Costs &costs = problem.costs;
-    uint32_t stages = problem.ranks * problem.chunks;
+    uint32_t stages = llm.count * problem.chunks;
     for (uint32_t m = 0; m < problem.microbatches; ++m) {
       for (uint32_t s = 0; s < stages; ++s) {
         expected[Name("F", s, m)] = costs.llmForward.at(s);
@@ -160,7 +177,7 @@ private:
 
   std::vector<Name> needs(const Name &name) const {
     auto [kind, stage, m] = name;
-    uint32_t last = problem.ranks * problem.chunks - 1;
+    uint32_t last = llm.count * problem.chunks - 1;
     std::vector<Name> result;
     if (kind == "F" && stage > 0)
       result.emplace_back("F", stage - 1, m);
@@ -235,7 +252,8 @@ private:
     for (uint32_t r = 0; r < problem.ranks; ++r) {
       double held = 0;
       for (const Action &action : built.schedule.orders[r]) {
-        if (action.component != Component::Llm || !hasBackward(action.chunk * problem.ranks + r))
+        if (action.component != Component::Llm ||
+            !hasBackward(action.chunk * llm.count + r - llm.first))
           continue;
         if (action.phase == Phase::Forward)
           most = std::max(most, ++held);
@@ -280,6 +298,7 @@ private:
 
   const Problem &problem;
   const Built &built;
+  RankRange llm;
   std::map<Name, Entry> entries;
   std::map<Name, double> previousEnd;
   std::string fault;
@@ -287,8 +306,6 @@ private:
 
 } // namespace
 
-std::string findFault(const Problem &problem, const Built &built) {
-  return Checker(problem, built).check();
-}
+std::string findFault(const Built &built) { return Checker(built).check(); }
 
 } // namespace bigmac::test

@@ -9,7 +9,7 @@
 #define BIGMAC_TEST_UNIT_PLANNING_REFERENCE_H
 
 #include "bigmac/Planning/Executor.h"
-#include "bigmac/Planning/ScheduleBuilder.h"
+#include "bigmac/Planning/Split.h"
 
 #include <optional>
 #include <string>
@@ -29,8 +29,9 @@ planning::Costs costsOf(const Even &even);
 planning::Problem problemOf(uint32_t ranks, uint32_t chunks, uint32_t microbatches,
                             const planning::Costs &costs);
 
-/// A schedule with its times.
+/// A schedule with its times, and the problem that it solves: for separate-stages, as split.
 struct Built {
+  planning::Problem problem;
   planning::Schedule schedule;
   planning::Timing timing;
   planning::Figures figures;
@@ -43,7 +44,7 @@ std::optional<Built> build(planning::ScheduleKind kind, const planning::Problem 
 /// duration, none overlapping on a rank, none before what it needs has arrived, none later than
 /// necessary, and figures that a plain count gives too. Returns the first thing that is wrong, or
 /// nothing.
-std::string findFault(const planning::Problem &problem, const Built &built);
+std::string findFault(const Built &built);
 
 } // namespace bigmac::test
 

@@ -157,9 +157,9 @@ TEST(PlantedAtRandom, RemovalsRepeatsAndSwaps) {
       bool accepted = verifySchedule(schedule, workload, dependencies).ok();
       EXPECT_EQ(accepted, execute(schedule, dependencies, problem.costs).ok());
       if (accepted) {
-        Built timed{schedule, *execute(schedule, dependencies, problem.costs), {}};
+        Built timed{problem, schedule, *execute(schedule, dependencies, problem.costs), {}};
         timed.figures = *measure(schedule, timed.timing, dependencies, problem.costs);
-        EXPECT_EQ(findFault(problem, timed), "");
+        EXPECT_EQ(findFault(timed), "");
       }
       ++(accepted ? harmless : cycles);
       break;
