@@ -119,8 +119,13 @@ Result<ActionGraph> ActionGraph::build(const Schedule &schedule, const ActionInd
   graph.edgeBegin.push_back(0);
   graph.edges.reserve(static_cast<size_t>(index.size()) * 2);
 
+  graph.rankOfId.reserve(index.size());
+
+  static_assert(maxRanks <= 1u << 16);
   std::vector<Dependency> needed;
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
+    graph.rankOfId.insert(graph.rankOfId.end(), schedule.orders[rank].size(),
+                          static_cast<uint16_t>(rank));
     for (const Action &consumer : schedule.orders[rank]) {
       needed.clear();
       dependencies.append(rank, consumer, needed);
@@ -144,11 +149,6 @@ Result<ActionGraph> ActionGraph::build(const Schedule &schedule, const ActionInd
     }
   }
   return graph;
-}
-
-uint32_t ActionGraph::rankOf(uint32_t id) const {
-  auto after = std::upper_bound(rankBegin.begin(), rankBegin.end(), id);
-  return static_cast<uint32_t>(after - rankBegin.begin()) - 1;
 }
 
 } // namespace bigmac::planning

@@ -65,9 +65,10 @@ public:
   std::span<const Edge> producers(uint32_t id) const {
     return {edges.data() + edgeBegin[id], edgeBegin[id + 1] - edgeBegin[id]};
   }
-  uint32_t rankOf(uint32_t id) const;
+  uint32_t rankOf(uint32_t id) const { return rankOfId[id]; }
 
   std::vector<uint32_t> rankBegin;
+  std::vector<uint16_t> rankOfId;
   std::vector<uint32_t> edgeBegin;
   std::vector<Edge> edges;
 };

@@ -83,6 +83,7 @@ void CutProblem::buildLlmGraph() {
         encoder[id] = true;
 
   llmGraph.rankBegin = graph.rankBegin;
+  llmGraph.rankOfId = graph.rankOfId;
   llmGraph.edgeBegin.reserve(graph.edgeBegin.size());
   llmGraph.edgeBegin.push_back(0);
   llmGraph.edges.reserve(graph.edges.size());

@@ -18,9 +18,13 @@ namespace bigmac::planning {
 namespace {
 
 /// Executing every window takes units x actions steps. Up to this many executed actions for each
-/// step of effort, all windows are tried; beyond, at least the first that works and
-/// `leastWindowsTried - 1` more.
-constexpr uint64_t actionsPerEffort = 10u << 20;
+/// step of effort, all windows are tried.
+constexpr uint64_t actionsPerEffort = 2u << 20;
+/// Beyond that, windows are tried until so many in a row bring nothing, ...
+constexpr uint32_t idleWindows = 4;
+/// ... or until so many times as many actions were executed, but at least the first window that
+/// works and `leastWindowsTried - 1` more.
+constexpr uint64_t mostOverrun = 5;
 constexpr uint32_t leastWindowsTried = 2;
 
 /// Makespans this close are equal: sums in another order differ by rounding.
@@ -90,10 +94,16 @@ private:
   }
 
   void tryWindows() {
-    uint32_t tried = 0;
+    uint32_t tried = 0, idle = 0;
+    double fastest = never;
     for (uint32_t window = 1; window <= cuts.encoderUnits(); ++window) {
       tried += tryWindow(window);
-      if (executed > budget(actionsPerEffort) && tried >= leastWindowsTried)
+      const double now = candidates.empty() ? never : best().makespan;
+      idle = now < fastest * (1 - equalMakespan) || now == never ? 0 : idle + 1;
+      fastest = now;
+      if (executed > budget(actionsPerEffort) && idle >= idleWindows)
+        return;
+      if (executed > budget(actionsPerEffort) * mostOverrun && tried >= leastWindowsTried)
         return;
     }
   }
