@@ -2,6 +2,7 @@
 
 #include "bigmac/Planning/Costs.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -98,10 +99,31 @@ double jitterFactor(const Jitter &jitter, uint32_t rank, const Action &action) {
                   (static_cast<uint64_t>(rank) << 32);
   uint64_t draw = mix(mix(mix(jitter.seed) ^ what) ^ action.microbatch);
   double unit = static_cast<double>(draw >> 11) * 0x1.0p-53;
-  return 1 + jitter.amount * (2 * unit - 1);
+  double factor = 1 + jitter.amount * (2 * unit - 1);
+  if (jitter.images && action.component != Component::Llm)
+    factor *= imagesIn(jitter, action.component, action.microbatch) / meanImages();
+  return factor;
 }
 
 } // namespace
+
+uint32_t imagesIn(const Jitter &jitter, Component component, uint32_t microbatch) {
+  uint64_t what = 0x1000000 + static_cast<uint64_t>(component);
+  uint64_t draw = mix(mix(mix(jitter.seed) ^ what) ^ microbatch);
+  // In (0, 1]: the probability of at least as many images.
+  double atLeast = static_cast<double>((draw >> 11) + 1) * 0x1.0p-53;
+  return static_cast<uint32_t>(std::min<double>(4 / std::sqrt(atLeast) - 3, mostImages));
+}
+
+double meanImages() {
+  static const double mean = [] {
+    double sum = 0;
+    for (uint32_t n = 1; n <= mostImages; ++n)
+      sum += 16.0 / ((n + 3.0) * (n + 3.0));
+    return sum;
+  }();
+  return mean;
+}
 
 Status validateCosts(const Costs &costs, uint32_t llmRanks, uint32_t chunks,
                      uint32_t microbatches) {
@@ -188,7 +210,7 @@ double secondsOf(const Costs &costs, const Schedule &schedule, uint32_t rank, co
     if (part && part->backward && action.phase != Phase::Forward)
       seconds += part->backward->at(action.microbatch);
   }
-  return jitter.amount == 0 ? seconds : seconds * jitterFactor(jitter, rank, action);
+  return jitter.none() ? seconds : seconds * jitterFactor(jitter, rank, action);
 }
 
 } // namespace bigmac::planning

@@ -5,6 +5,7 @@
 #include "CutConstruction.h"
 #include "Figures.h"
 #include "OrderRunner.h"
+#include "RobustChoice.h"
 
 #include <algorithm>
 #include <limits>
@@ -33,6 +34,15 @@ constexpr double equalMakespan = 1e-9;
 /// Of one problem with components apart: a search over splits solves many.
 constexpr uint64_t actionsPerEffortApart = 1u << 20;
 
+/// A robust plan may take this much longer than the fastest, as planned.
+constexpr double robustTolerance = 0.01;
+/// What loses this little more when times vary holds up as well: memory decides.
+constexpr double equalSlowdown = 0.01;
+/// So many plans are compared at most, by as many executed actions for each step of effort.
+constexpr size_t mostCompared = 24;
+constexpr size_t leastCompared = 3;
+constexpr uint64_t actionsPerEffortRobust = 16u << 20;
+
 struct Candidate {
   uint32_t window = 0;
   /// Index into the constructions.
@@ -60,7 +70,7 @@ public:
     outcome.leastBytes = leastBytes;
     if (candidates.empty())
       return failure();
-    Candidate chosen = best();
+    Candidate chosen = problem.robust ? mostRobust() : best();
     outcome.makespan = chosen.makespan;
     return scheduleOf(chosen);
   }
@@ -74,6 +84,9 @@ private:
     if (!recipe.hasWarmup || !cuts.workload.hasGenerator || !cuts.workload.anyBackward())
       return {0};
     uint32_t ranks = cuts.workload.ranksOf(Component::Generator).count;
+    // Where times vary, further forwards keep the others busy while one rank's generator is late.
+    if (problem.robust)
+      return {ranks - 1, ranks, 2 * ranks, 4 * ranks};
     return {ranks - 1, ranks};
   }
 
@@ -195,6 +208,29 @@ private:
     return *std::find_if(candidates.begin(), candidates.end(), [&](const Candidate &candidate) {
       return candidate.makespan <= least * (1 + equalMakespan);
     });
+  }
+
+  /// Among the fastest: one of those that lose least when times vary, with the least window, then
+  /// the least warm-up.
+  Candidate mostRobust() const {
+    const double most = best().makespan * (1 + robustTolerance);
+    std::vector<Candidate> fast;
+    for (const Candidate &candidate : candidates)
+      if (candidate.makespan <= most)
+        fast.push_back(candidate);
+    const uint64_t each = slowdownExecutions * uint64_t(cuts.graph.size());
+    const size_t affordable =
+        std::clamp<uint64_t>(budget(actionsPerEffortRobust) / each, leastCompared, mostCompared);
+    if (fast.size() > affordable)
+      fast.resize(affordable);
+    const std::vector<double> slow = slowdowns(cuts, problem.costs, fast.size(), [&](size_t i) {
+      return constructions[fast[i].warmup]->insertUnits(fast[i].window, recipe.encoderFirst);
+    });
+    const double least = *std::min_element(slow.begin(), slow.end());
+    size_t chosen = 0;
+    while (slow[chosen] > least * (1 + equalSlowdown))
+      ++chosen;
+    return fast[chosen];
   }
 
   Schedule scheduleOf(const Candidate &candidate) const {

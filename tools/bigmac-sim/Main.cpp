@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -30,6 +31,7 @@ struct Options {
   std::optional<uint64_t> microbatches;
   std::optional<uint64_t> memoryLimit;
   uint32_t effort = 1;
+  bool robust = false;
   Jitter jitter;
   sim::OutputOptions outputs;
 };
@@ -40,6 +42,19 @@ std::string checkCount(const std::string &text) {
   if (digits && text.size() < 20 && (text.size() == 1 || text.front() != '0'))
     return "";
   return "expected a whole number from 0 to 9999999999999999999, found " + text;
+}
+
+Jitter parseJitter(const std::string &text, Jitter jitter) {
+  if (text == "images") {
+    jitter.images = true;
+    return jitter;
+  }
+  const char *begin = text.data(), *end = begin + text.size();
+  auto [rest, error] = std::from_chars(begin, end, jitter.amount);
+  if (error != std::errc() || rest != end || !(jitter.amount >= 0 && jitter.amount <= 1))
+    throw CLI::ValidationError("--jitter",
+                               "expected a number from 0 to 1, or images; found " + text);
+  return jitter;
 }
 
 void declareOptions(CLI::App &app, Options &options) {
@@ -74,11 +89,19 @@ void declareOptions(CLI::App &app, Options &options) {
       ->check(checkCount)
       ->check(CLI::Range(0u, 1000u))
       ->capture_default_str();
-  app.add_option("--jitter", options.jitter.amount,
-                 "Execute with every action's time varied by up to this fraction")
-      ->type_name("X")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--seed", options.jitter.seed, "Seed of the jitter")
+  app.add_option_function<std::string>(
+         "--jitter",
+         [&options](const std::string &text) {
+           options.jitter = parseJitter(text, options.jitter);
+         },
+         "Execute with every action's time varied by up to this fraction, or with encoder and "
+         "generator times in proportion to a heavy-tailed number of images: images")
+      ->type_name("X|images");
+  app.add_flag(
+      "--robust", options.robust,
+      "Choose among the plans within 1% of the fastest the one that loses least when times "
+      "vary");
+  app.add_option("--seed", options.jitter.seed, "Seed of the jitter, the first one of robustness")
       ->type_name("N")
       ->check(checkCount)
       ->capture_default_str();
@@ -128,6 +151,7 @@ Result<std::vector<sim::Simulation>> simulateAll(const Options &options) {
   problem.costs = std::move(*costs);
   problem.memoryLimit = options.memoryLimit;
   problem.effort = options.effort;
+  problem.robust = options.robust;
   std::vector<sim::Simulation> simulations;
   for (ScheduleKind kind : *kinds) {
     Result<sim::Simulation> simulation = sim::simulate(kind, problem, options.jitter);

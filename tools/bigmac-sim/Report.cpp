@@ -84,10 +84,23 @@ static nlohmann::ordered_json jsonFigures(const Simulation &simulation) {
   if (!figures.peakBytes.empty())
     report["peak_bytes"] = figures.peakBytes;
   report["actions"] = figures.actions;
-  if (simulation.jitter.amount > 0)
+  if (!simulation.jitter.none()) {
     report["jitter"] = {{"amount", simulation.jitter.amount},
                         {"seed", simulation.jitter.seed},
                         {"planned_makespan", simulation.plannedMakespan}};
+    if (simulation.jitter.images)
+      report["jitter"]["images"] = true;
+  }
+  if (!simulation.robustness.empty()) {
+    report["robustness"] = {{"first_seed", simulation.jitter.seed}, {"seeds", robustnessSeeds}};
+    for (const Spread &spread : simulation.robustness)
+      report["robustness"]["variations"].push_back({{"name", spread.variation.name},
+                                                    {"amount", spread.variation.amount},
+                                                    {"images", spread.variation.images},
+                                                    {"makespan_mean", spread.mean},
+                                                    {"makespan_worst", spread.worst},
+                                                    {"bound_mean", spread.meanBound}});
+  }
   return report;
 }
 
@@ -121,10 +134,11 @@ std::string tableReport(const Simulation &simulation) {
                               std::to_string(simulation.split->tried.size()) + " executed");
   }
   text += line("makespan", shortNumber(figures.makespan) + " s");
-  if (simulation.jitter.amount > 0)
+  if (!simulation.jitter.none())
     text += line("  planned", shortNumber(simulation.plannedMakespan) + " s without jitter of " +
-                                  percent(simulation.jitter.amount) + ", seed " +
-                                  std::to_string(simulation.jitter.seed));
+                                  (simulation.jitter.images ? std::string("image counts")
+                                                            : percent(simulation.jitter.amount)) +
+                                  ", seed " + std::to_string(simulation.jitter.seed));
   text += line("bound", shortNumber(figures.bound) + " s (the busiest rank's work)");
   text += line("tight bound", shortNumber(figures.tightBound) +
                                   " s (with start-up and drain); makespan " +
@@ -144,6 +158,11 @@ std::string tableReport(const Simulation &simulation) {
                                    std::to_string(*least) + " on rank " +
                                    std::to_string(least - figures.peakBytes.begin()));
   }
+  for (const Spread &spread : simulation.robustness)
+    text += line("varied by " + std::string(spread.variation.name),
+                 shortNumber(spread.mean) + " s mean, " + shortNumber(spread.worst) +
+                     " s worst of " + std::to_string(robustnessSeeds) + " seeds (bound " +
+                     shortNumber(spread.meanBound) + " s mean)");
   text += line("actions", std::to_string(figures.actions) +
                               ", verified: each runs once, and none waits for ever");
   return text;

@@ -42,12 +42,20 @@ Result<Simulation> simulate(ScheduleKind kind, const Problem &given, const Jitte
     return figures.error();
   simulation.figures = std::move(*figures);
   simulation.plannedMakespan = simulation.figures.makespan;
-  if (jitter.amount > 0) {
+  if (!jitter.none()) {
     Result<Timing> planned =
         execute(simulation.schedule, *simulation.dependencies, simulation.costs);
     if (!planned)
       return planned.error();
     simulation.plannedMakespan = planned->makespan;
+  }
+  if (problem.robust || simulation.figures.actions <= mostRobustnessActions) {
+    Result<std::vector<Spread>> spreads =
+        measureRobustness(simulation.schedule, *simulation.dependencies, simulation.costs,
+                          jitter.seed, robustnessSeeds);
+    if (!spreads)
+      return spreads.error();
+    simulation.robustness = std::move(*spreads);
   }
   return simulation;
 }

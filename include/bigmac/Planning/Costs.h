@@ -86,13 +86,26 @@ Status validateStandardCosts(const Costs &costs, uint32_t llmRanks, uint32_t chu
 Workload workloadOf(const Costs &costs, uint32_t ranks, uint32_t chunks, uint32_t microbatches,
                     const std::optional<RankPlacement> &placement = std::nullopt);
 
-/// Varies every action's time by a factor drawn evenly from [1 - amount, 1 + amount]. The draw
-/// depends on the seed and on which action it is, not on the schedule: two schedules are compared
-/// under the same times.
+/// How times vary from those that a schedule is made for. A draw depends on the seed and on which
+/// action it is, not on the schedule: two schedules are compared under the same times.
 struct Jitter {
+  /// Every action's time is multiplied by a factor drawn evenly from [1 - amount, 1 + amount].
   double amount = 0;
   uint64_t seed = 0;
+  /// The encoder's and the generator's times are in proportion to their images (imagesIn), with the
+  /// given time as the mean; forward and backward of a microbatch have the same images.
+  bool images = false;
+
+  bool none() const { return amount == 0 && !images; }
 };
+
+/// A heavy-tailed number of images, for one microbatch of a component: n or more images with
+/// probability (4 / (n + 3))^2, a Pareto distribution of exponent 2, whole numbers from 1 to
+/// mostImages. Half of all microbatches have 1 or 2 images, one in nine 9 or more, one in a hundred
+/// 37 or more; the mean is meanImages().
+uint32_t imagesIn(const Jitter &jitter, Component component, uint32_t microbatch);
+inline constexpr uint32_t mostImages = 64;
+double meanImages();
 
 /// Seconds that `action` takes on `rank`. With a split backward, `Backward` is the input gradient
 /// alone.

@@ -46,6 +46,9 @@ struct Problem {
   std::optional<uint64_t> memoryLimit;
   /// How far the search goes; 1 is the default, 0 the least.
   uint32_t effort = 1;
+  /// Choose among the plans within 1% of the fastest the one that is fastest on average when times
+  /// vary (Robustness.h), in place of the fastest with the least window and warm-up.
+  bool robust = false;
   /// The program's own dependencies; null for the standard ones. Must outlive the call.
   const Dependencies *dependencies = nullptr;
 };
