@@ -17,7 +17,6 @@ namespace {
 struct Entry {
   ScheduleKind kind;
   std::string_view name;
-  /// Null: not built in this version.
   Result<Schedule> (*build)(const Problem &);
 };
 
@@ -37,11 +36,9 @@ const Entry &entryOf(ScheduleKind kind) {
   return entry;
 }
 
-std::string namesOf(bool builtOnly) {
+std::string allNames() {
   std::string names;
   for (const Entry &entry : entries) {
-    if (builtOnly && !entry.build)
-      continue;
     if (!names.empty())
       names += ", ";
     names += entry.name;
@@ -61,7 +58,7 @@ Result<ScheduleKind> parseScheduleKind(std::string_view name) {
   for (const Entry &entry : entries)
     if (entry.name == name)
       return entry.kind;
-  return Error{"unknown schedule '" + std::string(name) + "'; expected one of " + namesOf(false)};
+  return Error{"unknown schedule '" + std::string(name) + "'; expected one of " + allNames()};
 }
 
 Status requireOneChunk(ScheduleKind kind, const Problem &problem) {
@@ -75,9 +72,6 @@ Status requireOneChunk(ScheduleKind kind, const Problem &problem) {
 
 Result<Schedule> buildSchedule(ScheduleKind kind, const Problem &problem) {
   const Entry &entry = entryOf(kind);
-  if (!entry.build)
-    return Error{"schedule '" + std::string(entry.name) +
-                 "' is not built in this version; it has " + namesOf(true)};
   if (Status status = checkSize(problem.ranks, problem.chunks, problem.microbatches,
                                 splitsBackward(kind) ? 3 : 2);
       !status)

@@ -63,8 +63,7 @@ struct Problem {
 /// both.
 ///
 /// Errors: counts out of range (Limits.h), costs that do not fit them, a chunk count that the
-/// schedule does not take, a memory limit that nothing keeps (it names the least that works), a
-/// schedule that is not built in this version.
+/// schedule does not take, a memory limit that nothing keeps (it names the least that works).
 Result<Schedule> buildSchedule(ScheduleKind kind, const Problem &problem);
 
 } // namespace bigmac::planning

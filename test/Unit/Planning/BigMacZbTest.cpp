@@ -32,7 +32,7 @@ TEST_P(ListSchedulerRow, IsBeaten) {
   Problem problem = problemOf(row.ranks, row.chunks, row.microbatches, costsOf(row.costs));
   std::optional<Built> built = build(ScheduleKind::BigMacZb, problem);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(problem, *built), "");
+  EXPECT_EQ(findFault(*built), "");
   EXPECT_LT(built->figures.makespan, row.makespan);
   EXPECT_LE(built->figures.peakPendingWeightGradients, row.waiting);
   EXPECT_LE(built->figures.peakEncoderUnits, 3u);
@@ -144,7 +144,7 @@ TEST(RandomCases, NeverSlowerThanBigMacAndWithinTheLimit) {
     std::optional<Built> split = build(ScheduleKind::BigMacZb, problem);
     ASSERT_TRUE(nested && split) << "round " << round;
     if (round % 4 == 0)
-      ASSERT_EQ(findFault(problem, *split), "") << "round " << round;
+      ASSERT_EQ(findFault(*split), "") << "round " << round;
     EXPECT_LE(split->figures.makespan, nested->figures.makespan * (1 + 1e-9)) << "round " << round;
     nestedAbove += nested->figures.makespan / split->figures.tightBound - 1;
     splitAbove += split->figures.makespan / split->figures.tightBound - 1;

@@ -17,7 +17,7 @@ TEST(Zb, IsZbH1WithEvenCosts) {
       Problem problem = problemOf(ranks, 1, microbatches, costsOf({1, 2}));
       std::optional<Built> built = build(ScheduleKind::Zb, problem);
       ASSERT_TRUE(built);
-      EXPECT_EQ(findFault(problem, *built), "");
+      EXPECT_EQ(findFault(*built), "");
       EXPECT_TRUE(built->schedule.splitBackward);
       EXPECT_EQ(built->figures.makespan, 3.0 * microbatches + ranks - 1)
           << "P" << ranks << " M" << microbatches;
@@ -56,7 +56,7 @@ TEST(Zb, EncoderAndGeneratorAreAsInEncoderFirst) {
   std::optional<Built> split = build(ScheduleKind::Zb, problem);
   std::optional<Built> whole = build(ScheduleKind::OneForwardOneBackward, problem);
   ASSERT_TRUE(split && whole);
-  EXPECT_EQ(findFault(problem, *split), "");
+  EXPECT_EQ(findFault(*split), "");
   EXPECT_EQ(split->figures.peakEncoderUnits, 5u);
   EXPECT_LT(split->figures.makespan, whole->figures.makespan);
 }
