@@ -21,15 +21,13 @@ struct Releases {
   bool encoderBackward = false;
 
   explicit Releases(const Schedule &schedule)
-      : stageBackward(size_t(schedule.ranks) * schedule.chunks),
-        stageWeightGradient(stageBackward) {
+      : stageBackward(schedule.stages()), stageWeightGradient(stageBackward) {
     for (uint32_t rank = 0; rank < schedule.ranks; ++rank)
       for (const Action &action : schedule.orders[rank]) {
-        size_t stage = size_t(action.chunk) * schedule.ranks + rank;
         if (action.component == Component::Llm && action.phase == Phase::Backward)
-          stageBackward[stage] = true;
+          stageBackward[schedule.stageOf(rank, action.chunk)] = true;
         else if (action.component == Component::Llm && action.phase == Phase::WeightGradient)
-          stageWeightGradient[stage] = true;
+          stageWeightGradient[schedule.stageOf(rank, action.chunk)] = true;
         else if (action.component == Component::Encoder && action.phase == Phase::Backward)
           encoderBackward = true;
       }
@@ -101,9 +99,7 @@ public:
   std::vector<MemoryStep> steps;
 
 private:
-  size_t stageOf(const Action &action) const {
-    return size_t(action.chunk) * schedule.ranks + rank;
-  }
+  size_t stageOf(const Action &action) const { return schedule.stageOf(rank, action.chunk); }
   void step(uint32_t i, bool atEnd, Class memoryClass, int64_t change) {
     if (change != 0)
       steps.push_back({i, atEnd, memoryClass, change});
