@@ -212,27 +212,32 @@ Status checkPlan(const Schedule &schedule, const TransferPlan &expected, const T
     return Error{"there are " + std::to_string(plan.transfers.size()) +
                  " transfers; the schedule needs " + std::to_string(expected.transfers.size())};
 
+  // What is sent, before in which order: a lost send would show as the next one's wrong place.
   std::vector<bool> sent(plan.transfers.size(), false);
-  std::vector<uint32_t> nextOfLink(plan.links.size(), 0);
   for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
-    uint32_t producer = 0;
     for (uint32_t t : plan.sends[rank]) {
       if (t >= plan.transfers.size() || plan.links[plan.transfers[t].link].source != rank)
         return Error{"rank " + std::to_string(rank) + " sends transfer " + std::to_string(t) +
                      ", which is not its own"};
-      const Transfer &transfer = plan.transfers[t];
       if (sent[t])
-        return Error{describeTransfer(schedule, plan, transfer) + " is sent twice"};
-      if (transfer.producer < producer || transfer.sequence != nextOfLink[transfer.link]++)
-        return Error{describeTransfer(schedule, plan, transfer) +
-                     " is not sent in the order in which it is received"};
+        return Error{describeTransfer(schedule, plan, plan.transfers[t]) + " is sent twice"};
       sent[t] = true;
-      producer = transfer.producer;
     }
   }
   for (size_t t = 0; t < sent.size(); ++t)
     if (!sent[t])
       return Error{describeTransfer(schedule, plan, plan.transfers[t]) + " is never sent"};
+  std::vector<uint32_t> nextOfLink(plan.links.size(), 0);
+  for (uint32_t rank = 0; rank < schedule.ranks; ++rank) {
+    uint32_t producer = 0;
+    for (uint32_t t : plan.sends[rank]) {
+      const Transfer &transfer = plan.transfers[t];
+      if (transfer.producer < producer || transfer.sequence != nextOfLink[transfer.link]++)
+        return Error{describeTransfer(schedule, plan, transfer) +
+                     " is not sent in the order in which it is received"};
+      producer = transfer.producer;
+    }
+  }
   return Status::success();
 }
 

@@ -108,6 +108,52 @@ TEST(CustomDependencies, AFrozenEncodersFeaturesLiveUntilTheirLastUse) {
   EXPECT_EQ(figures->peakEncoderUnits, 2u);
 }
 
+/// Features enter the second stage only, and the first is wholly frozen: it has no backward, though
+/// the encoder is trained.
+class IntoTheSecondStage : public Dependencies {
+public:
+  explicit IntoTheSecondStage(const Workload &workload) : standard(workload) {}
+  void append(uint32_t rank, const Action &consumer,
+              std::vector<Dependency> &producers) const override {
+    uint32_t m = consumer.microbatch;
+    Action features = Action::ofUnit(Component::Encoder, Phase::Forward, m / 4, 4, m % 4);
+    if (consumer.component == Component::Encoder && consumer.phase == Phase::Backward) {
+      producers.push_back({rank, 0, features});
+      producers.push_back({1, 11, Action::llm(Phase::Backward, 0, m)});
+    } else if (rank != 0 || !(consumer == Action::llm(Phase::Forward, 0, m))) {
+      standard.append(rank, consumer, producers);
+    }
+    if (rank == 1 && consumer == Action::llm(Phase::Forward, 0, m))
+      producers.push_back({m % 4, 10, features});
+  }
+
+private:
+  StandardDependencies standard;
+};
+
+TEST(CustomDependencies, ATrainedEncoderBehindAFrozenFirstStage) {
+  Costs costs = costsOf({1, 2, 1, 2});
+  costs.llmBackwardInput = std::vector<std::optional<double>>{std::nullopt, 1, 1, 1};
+  costs.llmBackwardWeight = std::vector<double>{0, 1, 1, 1};
+  Problem problem = problemOf(4, 1, 16, costs);
+  Workload workload = workloadOf(costs, 4, 1, 16);
+  // By the standard dependencies the encoder's gradient comes out of the first stage.
+  Result<Schedule> standard = buildSchedule(ScheduleKind::BigMac, problem);
+  ASSERT_FALSE(standard);
+  EXPECT_NE(standard.message().find("the encoder's backward needs it"), std::string::npos);
+
+  IntoTheSecondStage dependencies(workload);
+  problem.dependencies = &dependencies;
+  for (ScheduleKind kind : {ScheduleKind::BigMac, ScheduleKind::BigMacZb, ScheduleKind::Zb,
+                            ScheduleKind::EncoderFirst, ScheduleKind::GPipe}) {
+    Result<Schedule> schedule = buildSchedule(kind, problem);
+    ASSERT_TRUE(schedule) << scheduleName(kind) << ": " << schedule.message();
+    EXPECT_TRUE(verifySchedule(*schedule, workload, dependencies));
+    for (const Action &action : schedule->orders[0])
+      EXPECT_FALSE(action.component == Component::Llm && action.phase != Phase::Forward);
+  }
+}
+
 /// A forward that needs a later microbatch's backward: nothing can run.
 class Impossible : public Dependencies {
 public:

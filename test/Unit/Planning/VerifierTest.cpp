@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
 using namespace bigmac::planning;
 using namespace bigmac::test;
@@ -124,49 +123,6 @@ TEST_F(Planted, CycleOverRanksIsNamed) {
 TEST_F(Planted, OtherCounts) {
   workload.microbatches = 11;
   expectRejected({"10 microbatches"});
-}
-
-// Random faults in random schedules. Removing or repeating anything is always wrong; a swap is
-// wrong exactly if it makes a cycle, which is checked by executing.
-TEST(PlantedAtRandom, RemovalsRepeatsAndSwaps) {
-  std::mt19937_64 random(7);
-  int cycles = 0, harmless = 0;
-  for (int round = 0; round < 300; ++round) {
-    uint32_t ranks = 1 + random() % 4, chunks = 1 + random() % 2, microbatches = 1 + random() % 9;
-    Problem problem = problemOf(ranks, chunks, microbatches, costsOf({1, 2, 1, 2, 1, 2}));
-    Workload workload = workloadOf(problem.costs, ranks, chunks, microbatches);
-    StandardDependencies dependencies(workload);
-    Result<Schedule> built = buildSchedule(ScheduleKind::BigMac, problem);
-    ASSERT_TRUE(built);
-    Schedule schedule = *built;
-    std::vector<Action> &order = schedule.orders[random() % ranks];
-    if (order.empty())
-      continue;
-    size_t at = random() % order.size();
-    switch (round % 3) {
-    case 0:
-      order.erase(order.begin() + at);
-      EXPECT_FALSE(verifySchedule(schedule, workload, dependencies));
-      break;
-    case 1:
-      order.insert(order.begin() + random() % order.size(), Action(order[at]));
-      EXPECT_FALSE(verifySchedule(schedule, workload, dependencies));
-      break;
-    case 2:
-      std::swap(order[at], order[random() % order.size()]);
-      bool accepted = verifySchedule(schedule, workload, dependencies).ok();
-      EXPECT_EQ(accepted, execute(schedule, dependencies, problem.costs).ok());
-      if (accepted) {
-        Built timed{problem, schedule, *execute(schedule, dependencies, problem.costs), {}};
-        timed.figures = *measure(schedule, timed.timing, dependencies, problem.costs);
-        EXPECT_EQ(findFault(timed), "");
-      }
-      ++(accepted ? harmless : cycles);
-      break;
-    }
-  }
-  EXPECT_GT(cycles, 20);
-  EXPECT_GT(harmless, 5);
 }
 
 /// Dependencies that name an action that does not exist, or one twice.
