@@ -17,8 +17,9 @@ namespace bigmac::rt::cts {
 /// A driver, and tasks as the compiler would make them for it.
 struct DeviceDriver {
   std::unique_ptr<Device> (*make)();
-  bm_task_fn axpy;  // axpy(x, y): y[i] += 2 * x[i] for kAxpy elements
-  bm_task_fn delay; // runs for a millisecond or more
+  bm_task_fn axpy;                     // axpy(x, y): y[i] += 2 * x[i] for kAxpy elements
+  bm_task_fn delay;                    // runs for a millisecond or more
+  uint32_t (*count)(std::string &why); // devices here; null where there always is one
 };
 inline constexpr uint64_t kAxpy = 1000;
 
@@ -26,6 +27,9 @@ class DeviceCts : public testing::TestWithParam<DeviceDriver> {
 protected:
   static constexpr uint64_t kArena = 1 << 22;
   void SetUp() override {
+    std::string why;
+    if (GetParam().count && GetParam().count(why) == 0)
+      GTEST_SKIP() << why;
     device = GetParam().make();
     device->allocateArena(kArena);
   }

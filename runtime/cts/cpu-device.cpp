@@ -18,5 +18,5 @@ static void delay(void *const *) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, DeviceCts,
-                         testing::Values(DeviceDriver{+[] { return makeCpuDevice(1); }, axpy,
-                                                      delay}));
+                         testing::Values(DeviceDriver{+[] { return makeCpuDevice(1); }, axpy, delay,
+                                                      nullptr}));

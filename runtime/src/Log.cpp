@@ -31,6 +31,8 @@ std::string jsonLine(const StepRecord &r) {
         {"reduce", r.reduce},
         {"optimizer", r.optimizer}}},
       {"epoch", r.epoch}};
+  if (r.deviceBytes)
+    rest["device_bytes"] = r.deviceBytes;
   if (r.startsOver)
     rest["data_starts_over"] = true;
   if (r.skipped)
@@ -38,9 +40,9 @@ std::string jsonLine(const StepRecord &r) {
   if (!r.weightsHash.empty())
     rest["weights_hash"] = r.weightsHash;
   static const char *const reserved[] = {
-      "step",        "loss",      "grad_norm", "lr",    "tokens_per_s",     "step_seconds",
-      "peak_bytes",  "rss_bytes", "phases",    "epoch", "data_starts_over", "skipped",
-      "weights_hash"};
+      "step",         "loss",        "grad_norm", "lr",    "tokens_per_s",     "step_seconds",
+      "peak_bytes",   "rss_bytes",   "phases",    "epoch", "data_starts_over", "skipped",
+      "weights_hash", "device_bytes"};
   for (const auto &[name, value] : r.scalars) {
     bool taken = std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
     line[taken ? "output." + name : name] = value;

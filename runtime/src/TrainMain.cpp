@@ -1,4 +1,6 @@
+#include "AbsentDevice.h"
 #include "Launcher.h"
+#include "Machine.h"
 #include "Signals.h"
 #include "Together.h"
 #include "Trainer.h"
@@ -40,13 +42,55 @@ static bool checkWorld(const PlanView &plan, const Launch &launch, uint32_t size
   return false;
 }
 
-/// The driver of the plan's target.
-static std::unique_ptr<Device> makeDevice(const PlanView &plan, const Options &options) {
-  std::string target(plan.text(plan.header().target));
+/// The driver of the plan's target. `place`: this rank's among those of its machine.
+static std::unique_ptr<Device> makeDevice(const std::string &target, const Program &program,
+                                          const Options &options, uint32_t place) {
   if (target == "cpu")
     return makeCpuDevice(options.threads);
-  throw RuntimeError("compiled for the target '" + target +
-                     "', but this program was linked with the driver for 'cpu' only");
+  std::string compiled = "compiled for the target '" + target + "', but this program was linked ";
+  if (target != "cuda")
+    throw RuntimeError(compiled + "with the drivers for 'cpu' and 'cuda' only");
+#ifdef BM_WITH_CUDA
+  return makeCudaDevice(place, program.cuda);
+#else
+  throw RuntimeError(compiled + "without the driver for it: when it was built there was no " +
+                     BM_CUDA_MISSING);
+#endif
+}
+
+/// This rank's device and the communicator that serves it: `host`, or one on top of it in `own`.
+struct Drivers {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Comm> own; // ends before the device
+  Comm *comm;
+};
+
+static Drivers makeDrivers(const PlanView &plan, const Program &program, const Options &options,
+                           Comm &host) {
+  std::string target(plan.text(plan.header().target));
+  uint32_t place = target == "cpu" ? 0 : indexOnMachine(host);
+  Drivers drivers{nullptr, nullptr, &host};
+  std::string missing =
+      tryTogether(host, [&] { drivers.device = makeDevice(target, program, options, place); });
+  if (!missing.empty() && !options.dryRun) {
+    if (host.rank() == 0)
+      printError("error: " + missing);
+    throw Exit{1};
+  }
+  if (!missing.empty()) {
+    if (host.rank() == 0)
+      printError("warning: no device for '" + target + "' here: " + missing);
+    drivers.device = makeAbsentDevice(target, missing);
+    return drivers;
+  }
+#ifdef BM_WITH_CUDA
+  if (!drivers.device->isHost() && host.size() > 1) {
+    drivers.own = makeNcclComm(host, *drivers.device);
+    drivers.comm = drivers.own.get();
+    drivers.comm->setTimeout(options.timeout);
+  }
+#endif
+  return drivers;
 }
 
 /// The world that the launcher made: MPI's, except that torchrun connects nothing, and that without
@@ -66,9 +110,10 @@ static std::unique_ptr<Comm> makeComm(const PlanView &plan, const Launch &launch
 }
 
 static void train(const PlanView &plan, const Program &program, const Options &options,
-                  const Launch &launch, Comm &comm, ProgressLine &out) {
-  auto device = makeDevice(plan, options);
-  Trainer trainer(plan, program, options, *device, comm, out);
+                  const Launch &launch, Comm &host, ProgressLine &out) {
+  Drivers drivers = makeDrivers(plan, program, options, host);
+  Comm &comm = *drivers.comm;
+  Trainer trainer(plan, program, options, *drivers.device, comm, out);
   if (comm.rank() == 0)
     out.say("started by " + launch.name() + ": " + worldText(plan) + " (" + comm.name() + ")");
   trainer.prepare();

@@ -310,8 +310,8 @@ void Trainer::finish(StepRecord &record, double gradSquares, double factor, uint
   if (peakBytes == 0)
     peakBytes = device.residentBytes();
   if (progress.step % 16 == 1 || progress.step == options.steps)
-    rssBytes = peakRss();
-  double largest[2] = {double(peakBytes), double(rssBytes)};
+    rssBytes = peakRss(), deviceBytes = device.usedBytes();
+  double largest[3] = {double(peakBytes), double(rssBytes), double(deviceBytes)};
   double phases[4] = {executor->computeSeconds(), executor->waitSeconds(), record.reduce,
                       record.optimizer};
   comm.setOperation("end of the step");
@@ -320,6 +320,7 @@ void Trainer::finish(StepRecord &record, double gradSquares, double factor, uint
   record.seconds = (nowNs() - begin) * 1e-9;
   record.peakBytes = largest[0];
   record.rssBytes = largest[1];
+  record.deviceBytes = largest[2];
   record.compute = phases[0] / comm.size();
   record.wait = phases[1] / comm.size();
   record.reduce = phases[2] / comm.size();

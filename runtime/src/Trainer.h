@@ -61,7 +61,8 @@ private:
   Trace trace;
   JsonLog log;
   Progress progress;
-  uint64_t tokensPerStep = 0, savedAtStep = UINT64_MAX, peakBytes = 0, rssBytes = 0;
+  uint64_t tokensPerStep = 0, savedAtStep = UINT64_MAX, peakBytes = 0, rssBytes = 0,
+           deviceBytes = 0;
   std::vector<double> values; // recorded scalars, then the squared gradient norm
 };
 

@@ -55,6 +55,7 @@ public:
     return std::min(bytes, resident * page);
   }
 
+  uint64_t usedBytes() const override { return 0; }
   bool isHost() const override { return true; }
   void *hostMemory(uint64_t size) override {
     size_t rounded = (std::max<uint64_t>(size, 1) + 63) / 64 * 64;
@@ -99,7 +100,7 @@ public:
   }
   void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
              uint64_t elements) override {
-    cpu::adamW(cpu::AdamWScalars(how), floats(param), floats(grad), floats(m), floats(v), elements);
+    cpu::adamW(adamWScalars(how), floats(param), floats(grad), floats(m), floats(v), elements);
   }
 
 private:

@@ -8,15 +8,11 @@
 #ifndef BIGMAC_RT_CPUKERNELS_H
 #define BIGMAC_RT_CPUKERNELS_H
 
-#include "bigmac-rt/Device.h"
+#include "../common/AdamWScalars.h"
+
+#include <cstdint>
 
 namespace bigmac::rt::cpu {
-
-/// AdamW's scalars, rounded to fp32 where torch rounds them.
-struct AdamWScalars {
-  explicit AdamWScalars(const AdamW &how);
-  float gradScale, clip, decay, oneMinusBeta1, beta2, oneMinusBeta2, sqrtC2, eps, minusStepSize;
-};
 
 void sum(float *target, const float *const *sources, uint64_t count, uint64_t elements);
 double sumSquares(const float *values, uint64_t elements);

@@ -65,6 +65,12 @@ public:
     if (open)
       move();
   }
+  void checkOthers() override {
+    move();
+    for (uint32_t r = 0; r < world; ++r)
+      if (peers[r].closed)
+        throw RuntimeError("rank " + std::to_string(r) + " has ended");
+  }
 
   void barrier() override {
     double nothing = 0;

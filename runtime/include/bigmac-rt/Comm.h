@@ -64,6 +64,8 @@ public:
   virtual void wait(Request request) = 0;
   /// Lets open transfers move; called between computations.
   virtual void progress() = 0;
+  /// Throws RuntimeError if a rank is known to have ended; for those who wait for it elsewhere.
+  virtual void checkOthers() = 0;
 
   /// data of shard `self` = the sum over the group of that shard; other shards are unchanged. The
   /// same inputs give the same bits (drivers on host memory: those of the sum in group order).
@@ -103,6 +105,11 @@ struct TcpWorld {
 
 /// The TCP driver. RuntimeError when the ranks do not find one another.
 std::unique_ptr<Comm> makeTcpComm(const TcpWorld &world);
+
+/// The NCCL driver, for a CUDA device: transfers and gradient sums between GPUs. The world, its
+/// collectives on host memory and abort() are those of `host`, which passes NCCL's ids around as
+/// well. Collective. RuntimeError, on every rank, where NCCL is missing or two ranks have one GPU.
+std::unique_ptr<Comm> makeNcclComm(Comm &host, Device &device);
 
 } // namespace bigmac::rt
 

@@ -10,6 +10,7 @@
 #ifndef BIGMAC_RT_DEVICE_H
 #define BIGMAC_RT_DEVICE_H
 
+#include "bigmac-rt/cuda.h"
 #include "bigmac-rt/plan.h"
 
 #include <cstdint>
@@ -42,6 +43,8 @@ public:
   virtual void *address(uint64_t offset) = 0;
   /// Bytes of the arena that are backed by memory now.
   virtual uint64_t residentBytes() const = 0;
+  /// Bytes of the device's own memory that are in use, whoever uses them; 0 where it has none.
+  virtual uint64_t usedBytes() const = 0;
   /// Whether address() is memory that the host may write when the program gets there.
   virtual bool isHost() const = 0;
   /// Zeroed memory of the host that lives as long as the device, aligned to 64 bytes. Uploads from
@@ -93,6 +96,15 @@ uint64_t nowNs();
 /// The CPU driver: the arena is anonymous memory, calls are synchronous. `threads`: of library
 /// calls.
 std::unique_ptr<Device> makeCpuDevice(uint32_t threads);
+
+/// The CUDA driver: GPU `ordinal` of this process; the arena is one allocation, calls are on one
+/// stream, lists become CUDA graphs. `program`: the kernels of its tasks; null if they have none.
+/// One at a time. A process that sees one GPU only has that one, whatever `ordinal`. RuntimeError
+/// where the driver or that GPU is missing.
+std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program);
+
+/// How many GPUs this process sees; 0, and the reason in `why`, where it cannot use any.
+uint32_t countCudaDevices(std::string &why);
 
 } // namespace bigmac::rt
 

@@ -3,6 +3,7 @@
 #ifndef BIGMAC_RT_TRAIN_H
 #define BIGMAC_RT_TRAIN_H
 
+#include "bigmac-rt/cuda.h"
 #include "bigmac-rt/plan.h"
 
 #include <cstdint>
@@ -15,6 +16,7 @@ struct Program {
   uint64_t imageSize;
   const bm_task_fn *tasks;
   uint64_t taskCount;
+  const bm_cuda_program *cuda = nullptr; // kernels, for the target "cuda"
 };
 
 /// The whole of main(): options, launcher, plan, data, weights, steps, checkpoints. Returns the

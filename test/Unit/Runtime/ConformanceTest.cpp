@@ -1,6 +1,7 @@
 // The communication suite on each driver, in worlds of several sizes.
 
 #include "TestSupport.h"
+#include "bigmac-rt/Device.h"
 
 #include <gtest/gtest.h>
 
@@ -19,6 +20,21 @@ TEST(Conformance, Mpi) {
   for (const char *ranks : {"1", "2", "5"})
     run({"mpirun", "--oversubscribe", "-np", ranks, BM_CTS_COMM_PROGRAM, "mpi"});
 }
+
+#ifdef BM_WITH_CUDA
+/// On as many GPUs as there are, over MPI and over TCP.
+TEST(Conformance, Nccl) {
+  std::string why;
+  uint32_t gpus = bigmac::rt::countCudaDevices(why);
+  if (gpus == 0)
+    GTEST_SKIP() << why;
+  for (uint32_t ranks = 1; ranks <= gpus; ranks *= 2) {
+    run({"mpirun", "-np", std::to_string(ranks), BM_CTS_COMM_PROGRAM, "nccl"});
+    Result result = executeApart(ranks, {BM_CTS_COMM_PROGRAM, "nccl"});
+    EXPECT_EQ(result.status, 0) << result.out << result.err;
+  }
+}
+#endif
 
 TEST(Conformance, Tcp) {
   for (int ranks : {1, 2, 5}) {

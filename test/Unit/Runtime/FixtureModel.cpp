@@ -221,6 +221,7 @@ std::vector<unsigned char> buildPlan(const Shape &shape, const std::string &weig
   uint32_t P = shape.ranks, D = shape.replicas;
   PlanWriter plan(P, D, shape.microbatches, kSamples);
   plan.setModel("fixture", 42);
+  plan.setTarget(shape.target);
   plan.setCompiler("a test", "by hand");
   plan.setWeights(weightsFile, weightsSize, weightsHeaderHash);
   plan.addInput("x", BM_F32, {kB, kN});

@@ -10,6 +10,7 @@
 #define BIGMAC_TEST_FIXTUREMODEL_H
 
 #include "bigmac-rt/PlanWriter.h"
+#include "bigmac-rt/cuda.h"
 
 #include <cstdint>
 #include <string>
@@ -22,7 +23,8 @@ inline constexpr int64_t kSamples = 2; // per microbatch
 
 struct Shape {
   uint32_t ranks = 1, replicas = 1, microbatches = 2;
-  bool weighted = false;  // a scalar output weighs the losses
+  bool weighted = false; // a scalar output weighs the losses
+  std::string target = "cpu";
   bool unwritten = false; // a fault: a region is read that nothing has written
 };
 
@@ -33,6 +35,8 @@ std::vector<unsigned char> buildPlan(const Shape &shape, const std::string &weig
 
 extern const bm_task_fn kTasks[];
 extern const uint64_t kTaskCount;
+extern const bm_task_fn kCudaTasks[];
+extern const bm_cuda_program kCudaProgram;
 
 /// Called at the start of every stage's forward; a test's way to stop or kill a rank.
 extern void (*onForward)();

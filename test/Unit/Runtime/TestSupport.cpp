@@ -1,5 +1,7 @@
 #include "TestSupport.h"
 
+#include "bigmac-rt/Device.h"
+
 #include "Safetensors.h"
 #include "bigmac-rt/Hash.h"
 
@@ -172,6 +174,17 @@ Tensors fixtureData(uint64_t samples, bool weighted, uint64_t first) {
 std::string fixtureVariable(const fixture::Shape &shape) {
   return "BM_FIXTURE=" + std::to_string(shape.ranks) + " " + std::to_string(shape.replicas) + " " +
          std::to_string(shape.microbatches) + " " + (shape.weighted ? "1" : "0");
+}
+
+std::string missingFor(const fixture::Shape &shape) {
+#ifdef BM_WITH_CUDA
+  const char *target = std::getenv("BM_FIXTURE_TARGET");
+  uint32_t needed = shape.ranks * shape.replicas;
+  std::string why = "too few GPUs";
+  if (target && std::string(target) == "cuda" && rt::countCudaDevices(why) < needed)
+    return why + "; needs " + std::to_string(needed);
+#endif
+  return "";
 }
 
 Result trainFixture(const fixture::Shape &shape, const std::vector<std::string> &args,

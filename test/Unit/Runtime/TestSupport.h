@@ -73,6 +73,10 @@ Tensors fixtureData(uint64_t samples, bool weighted, uint64_t firstSample = 0);
 /// The environment variable that gives the fixture its shape.
 std::string fixtureVariable(const fixture::Shape &shape);
 
+/// What BM_FIXTURE_TARGET=cuda lacks here to run `shape`: more GPUs; empty if nothing. For
+/// GTEST_SKIP, since the same tests run on every target.
+std::string missingFor(const fixture::Shape &shape);
+
 /// Runs fixture-train of `shape` on as many MPI ranks as it needs (or `np`; 0 starts it without
 /// mpirun). `env` as for execute().
 Result trainFixture(const fixture::Shape &shape, const std::vector<std::string> &args,

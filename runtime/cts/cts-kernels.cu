@@ -1,0 +1,28 @@
+// The kernels of the conformance suite's tasks.
+
+extern "C" __global__ void cts_axpy(const float *x, float *y, unsigned n) {
+  unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    y[i] += 2 * x[i];
+}
+
+extern "C" __global__ void cts_delay(unsigned long long nanoseconds) {
+  unsigned long long begin, now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
+  do
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+  while (now - begin < nanoseconds);
+}
+
+/// With workgroup memory of the launch: reverses n elements.
+extern "C" __global__ void cts_reverse(float *x, unsigned n) {
+  extern __shared__ float buffer[];
+  for (unsigned i = threadIdx.x; i < n; i += blockDim.x)
+    buffer[i] = x[i];
+  __syncthreads();
+  for (unsigned i = threadIdx.x; i < n; i += blockDim.x)
+    x[i] = buffer[n - 1 - i];
+}
+
+/// Writes where nothing is.
+extern "C" __global__ void cts_fault(float *x) { x[1ull << 50] = 1; }

@@ -1,0 +1,404 @@
+// Communication between GPUs through NCCL. A lane (two ranks, a direction, a tag) is a communicator
+// of its own with a stream of its own, so that lanes do not wait for one another; the ranks that
+// sum a class of gradients are a communicator too, on the compute stream. Everything is issued
+// without waiting and may become part of a CUDA graph; what the compute stream waits for it reports
+// to the host, which gives up when nothing moves.
+
+#include "../cuda/CudaDevice.h"
+#include "Deadline.h"
+#include "Machine.h"
+#include "NcclApi.h"
+#include "Poll.h"
+#include "bigmac-rt/Comm.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <map>
+#include <sstream>
+
+namespace bigmac::rt {
+
+namespace {
+
+/// Multiprocessors that one lane may take: a receive that waits for its message holds them, and a
+/// few move activations faster than they are computed.
+constexpr int kLaneCtas = 4;
+
+/// One communicator: {from, to, tag} of a lane, or the ranks of a group.
+struct Key {
+  bool isLane;
+  std::vector<uint32_t> numbers;
+  auto operator<=>(const Key &) const = default;
+
+  std::vector<uint32_t> members() const {
+    return isLane ? std::vector<uint32_t>(numbers.begin(), numbers.begin() + 2) : numbers;
+  }
+  std::string text() const {
+    std::string line = isLane ? "lane" : "group";
+    for (uint32_t number : numbers)
+      line += " " + std::to_string(number);
+    return line;
+  }
+  static Key parse(const std::string &line) {
+    std::istringstream in(line);
+    std::string kind;
+    in >> kind;
+    Key key{kind == "lane", {}};
+    for (uint32_t number; in >> number;)
+      key.numbers.push_back(number);
+    return key;
+  }
+};
+
+struct Link {
+  ncclComm_t comm = nullptr;
+  CUstream stream = nullptr; // lanes only
+};
+
+class NcclComm final : public Comm {
+public:
+  NcclComm(Comm &host, CudaDevice &device)
+      : host(host), device(device), cuda(cudaApi()), nccl(ncclApi()), self(host.rank()) {
+    checkDistinct();
+    checkCuda(cuda.cuMemAlloc(&scratch, kScratchBytes), "allocating scratch");
+    device.setWatcher([this] { watch(); });
+  }
+
+  ~NcclComm() override {
+    device.setWatcher(nullptr);
+    if (gaveUp)
+      return;
+    if (std::uncaught_exceptions() > 0) {
+      abortLinks();
+      return;
+    }
+    device.forgetLists(); // a communicator in a graph that is alive does not end
+    Deadline deadline(timeout, self, "the other ranks to close NCCL's connections");
+    for (auto &[key, link] : links) {
+      if (link.comm)
+        nccl.ncclCommDestroy(link.comm);
+      if (link.stream)
+        cuda.cuStreamDestroy(link.stream);
+    }
+    for (Transfer &transfer : transfers) {
+      cuda.cuEventDestroy(transfer.ready);
+      cuda.cuEventDestroy(transfer.done);
+    }
+    cuda.cuMemFree(scratch);
+  }
+
+  std::string name() const override { return "NCCL over " + host.name(); }
+  uint32_t rank() const override { return self; }
+  uint32_t size() const override { return host.size(); }
+  void setTimeout(double seconds) override {
+    timeout = seconds;
+    host.setTimeout(seconds);
+  }
+  void setOperation(const char *what) override {
+    operation = what;
+    host.setOperation(what);
+  }
+
+  Request prepareSend(const void *data, uint64_t bytes, uint32_t peer, uint32_t tag) override {
+    return prepare({true, peer, const_cast<void *>(data), bytes}, {true, {self, peer, tag}});
+  }
+  Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) override {
+    return prepare({false, peer, data, bytes}, {true, {peer, self, tag}});
+  }
+  void prepareGroup(std::span<const uint32_t> group) override {
+    if (group.size() > 1)
+      links.try_emplace(Key{false, {group.begin(), group.end()}});
+  }
+  void connect() override;
+
+  void start(Request request) override {
+    Transfer &t = transfers[request];
+    check(cuda.cuEventRecord(t.ready, device.computeStream()), "a transfer");
+    check(cuda.cuStreamWaitEvent(t.link->stream, t.ready, 0), "a transfer");
+    move(t);
+    check(cuda.cuEventRecord(t.done, t.link->stream), "a transfer");
+  }
+  void wait(Request request) override {
+    Transfer &t = transfers[request];
+    device.report(
+        named((t.sends ? "send to rank " : "receive from rank ") + std::to_string(t.peer)));
+    check(cuda.cuStreamWaitEvent(device.computeStream(), t.done, 0), "a wait");
+    device.report(0);
+  }
+  void progress() override {}
+  void checkOthers() override { host.checkOthers(); }
+
+  void reduceScatter(Device &, const ShardedRegion &region) override {
+    onGroup(region, [&](ncclComm_t comm) {
+      return nccl.ncclReduceScatter(region.data, region.data + region.self * region.shardElements,
+                                    region.shardElements, ncclFloat, ncclSum, comm,
+                                    toCudart(device.computeStream()));
+    });
+  }
+  void allGather(Device &, const ShardedRegion &region) override {
+    onGroup(region, [&](ncclComm_t comm) {
+      return nccl.ncclAllGather(region.data + region.self * region.shardElements, region.data,
+                                region.shardElements, ncclFloat, comm,
+                                toCudart(device.computeStream()));
+    });
+  }
+
+  void barrier() override { host.barrier(); }
+  void allSum(std::span<double> values) override { host.allSum(values); }
+  void allMax(std::span<double> values) override { host.allMax(values); }
+  std::vector<std::string> gather(std::string_view text) override { return host.gather(text); }
+  std::string broadcast(std::string_view text) override { return host.broadcast(text); }
+  [[noreturn]] void abort(int status) override { host.abort(status); }
+
+private:
+  static constexpr uint64_t kScratchBytes = 1 << 16;
+
+  struct Transfer {
+    bool sends;
+    uint32_t peer;
+    void *data;
+    uint64_t bytes;
+    Link *link = nullptr;
+    CUevent ready = nullptr, done = nullptr;
+  };
+
+  static cudaStream_t toCudart(CUstream stream) { return stream; }
+  static void check(CUresult code, const char *what) { checkCuda(code, what); }
+
+  Request prepare(Transfer transfer, const Key &lane) {
+    transfer.link = &links[lane];
+    for (CUevent *event : {&transfer.ready, &transfer.done})
+      check(cuda.cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "creating an event");
+    transfers.push_back(transfer);
+    return static_cast<Request>(transfers.size() - 1);
+  }
+
+  void move(const Transfer &t) {
+    cudaStream_t stream = toCudart(t.link->stream);
+    // In a lane the sender is rank 0.
+    nccl.check(t.sends ? nccl.ncclSend(t.data, t.bytes, ncclInt8, 1, t.link->comm, stream)
+                       : nccl.ncclRecv(t.data, t.bytes, ncclInt8, 0, t.link->comm, stream),
+               (t.sends ? "send to rank " : "receive from rank ") + std::to_string(t.peer));
+  }
+
+  template <typename Fn> void onGroup(const ShardedRegion &region, Fn fn) {
+    if (region.group.size() == 1)
+      return;
+    Key key{false, {region.group.begin(), region.group.end()}};
+    device.report(named("all of ranks " + listed(key.numbers)));
+    nccl.check(fn(links.at(key).comm), operation);
+    device.report(0);
+  }
+
+  static std::string listed(const std::vector<uint32_t> &ranks) {
+    std::string text;
+    for (uint32_t rank : ranks)
+      text += (text.empty() ? "" : ", ") + std::to_string(rank);
+    return text;
+  }
+
+  /// The number under which the device reports that it waits for `whom`, for the operation of now.
+  uint32_t named(const std::string &whom) {
+    auto [it, isNew] = numbers.try_emplace({whom, operation}, waits.size() + 1);
+    if (isNew)
+      waits.push_back(it->first);
+    return it->second;
+  }
+
+  void checkDistinct();
+  std::string listNewLinks();
+  void createLink(const Key &key, Link &link, const std::string &id);
+  void tryLink(const Key &key, const Link &link);
+  void watch();
+  [[noreturn]] void giveUp(const std::string &message);
+  void abortLinks();
+
+  Comm &host;
+  CudaDevice &device;
+  const CudaApi &cuda;
+  const NcclApi &nccl;
+  uint32_t self;
+  double timeout = 0;
+  std::string operation = "start-up";
+  CUdeviceptr scratch = 0;
+
+  std::map<Key, Link> links; // those that this rank is in; addresses stay
+  std::deque<Transfer> transfers;
+
+  using Wait = std::pair<std::string, std::string>; // whom, what for
+  std::map<Wait, uint32_t> numbers;
+  std::deque<Wait> waits; // by number - 1; addresses stay
+  uint64_t seen = 0, seenAt = 0, watchedAt = 0;
+  bool gaveUp = false;
+};
+
+/// Two ranks on one GPU would wait for each other while one of them has it.
+void NcclComm::checkDistinct() {
+  auto all = host.gather(machineId() + device.identity());
+  std::string message;
+  std::map<std::string, size_t> first;
+  for (size_t r = 0; r < all.size() && message.empty(); ++r) {
+    auto [it, isNew] = first.try_emplace(all[r], r);
+    if (!isNew)
+      message = "ranks " + std::to_string(it->second) + " and " + std::to_string(r) +
+                " have the same GPU; each needs one of its own (see CUDA_VISIBLE_DEVICES)";
+  }
+  message = host.broadcast(message);
+  if (!message.empty())
+    throw RuntimeError(message);
+}
+
+/// On every rank: a line for each link that is new, in one order, with NCCL's id for it in
+/// hexadecimal. RuntimeError if not every rank of a link has prepared it.
+std::string NcclComm::listNewLinks() {
+  std::string mine;
+  for (const auto &[key, link] : links)
+    if (!link.comm)
+      mine += key.text() + "\n";
+  std::map<Key, uint32_t> wanted; // by how many
+  for (const std::string &text : host.gather(mine)) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+      ++wanted[Key::parse(line)];
+  }
+  std::string list, error;
+  for (const auto &[key, count] : wanted) {
+    if (count != key.members().size())
+      error = "only " + std::to_string(count) + " of ranks " + listed(key.members()) +
+              " prepared the " + key.text();
+    ncclUniqueId id;
+    nccl.check(nccl.ncclGetUniqueId(&id), "making an id");
+    list += key.text() + "\n";
+    for (unsigned char byte : id.internal)
+      for (unsigned digit : {byte / 16u, byte % 16u})
+        list += "0123456789abcdef"[digit];
+    list += "\n";
+  }
+  list = host.broadcast(error.empty() ? list : "!" + error);
+  if (list.starts_with("!"))
+    throw RuntimeError(list.substr(1));
+  return list;
+}
+
+void NcclComm::createLink(const Key &key, Link &link, const std::string &id) {
+  auto members = key.members();
+  ncclUniqueId raw;
+  for (size_t i = 0; i < sizeof(raw.internal); ++i)
+    raw.internal[i] = static_cast<char>(std::stoi(id.substr(2 * i, 2), nullptr, 16));
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  if (key.isLane)
+    config.maxCTAs = kLaneCtas;
+  auto place = std::find(members.begin(), members.end(), self) - members.begin();
+  nccl.check(nccl.ncclCommInitRankConfig(&link.comm, static_cast<int>(members.size()), raw,
+                                         static_cast<int>(place), &config),
+             "connecting ranks " + listed(members));
+  if (key.isLane)
+    check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");
+}
+
+/// NCCL connects buffers at the first use, and the host waits for the other side meanwhile. Later
+/// that could be a deadlock: hosts issue their transfers in different orders.
+void NcclComm::tryLink(const Key &key, const Link &link) {
+  auto *data = reinterpret_cast<float *>(scratch);
+  CUstream stream = key.isLane ? link.stream : device.computeStream();
+  if (key.isLane) {
+    bool sends = key.numbers[0] == self;
+    nccl.check(sends ? nccl.ncclSend(data, 4, ncclInt8, 1, link.comm, toCudart(stream))
+                     : nccl.ncclRecv(data, 4, ncclInt8, 0, link.comm, toCudart(stream)),
+               "trying the " + key.text());
+  } else {
+    uint64_t members = key.numbers.size(), each = kScratchBytes / 4 / members;
+    auto place = std::find(key.numbers.begin(), key.numbers.end(), self) - key.numbers.begin();
+    nccl.check(nccl.ncclReduceScatter(data, data + place * each, each, ncclFloat, ncclSum,
+                                      link.comm, toCudart(stream)),
+               "trying the " + key.text());
+    nccl.check(
+        nccl.ncclAllGather(data + place * each, data, each, ncclFloat, link.comm, toCudart(stream)),
+        "trying the " + key.text());
+  }
+  check(cuda.cuStreamSynchronize(stream), "trying a connection");
+}
+
+void NcclComm::connect() {
+  std::istringstream list(listNewLinks());
+  // All ranks go through the list in the same order, so each finds the others of a link there.
+  for (std::string line, id; std::getline(list, line) && std::getline(list, id);) {
+    Key key = Key::parse(line);
+    auto it = links.find(key);
+    if (it == links.end())
+      continue;
+    Deadline deadline(timeout, self, "ranks " + listed(key.members()) + " to connect through NCCL");
+    createLink(key, it->second, id);
+    tryLink(key, it->second);
+  }
+}
+
+/// While the host waits for the device.
+void NcclComm::watch() {
+  uint64_t now = nowNs();
+  if (now - watchedAt < 5'000'000)
+    return;
+  // After a pause the device was not waited for: what was seen before says nothing.
+  if (now - watchedAt > 1'000'000'000)
+    seenAt = now;
+  watchedAt = now;
+  uint64_t reported = device.reported();
+  auto number = static_cast<uint32_t>(reported);
+  if (reported != seen) {
+    seen = reported;
+    seenAt = now;
+  }
+  const Wait *wait = number ? &waits[number - 1] : nullptr;
+  setWaiting(wait ? wait->second.c_str() : nullptr);
+  std::string whom = wait ? wait->first : "the device";
+  std::string what = wait ? wait->second : operation;
+  try {
+    double waited = static_cast<double>(now - seenAt) * 1e-9;
+    if (wait && timeout > 0 && waited > timeout)
+      throwTimeout(waited, whom, what.c_str());
+    host.checkOthers();
+    for (const auto &[key, link] : links) {
+      ncclResult_t state = ncclSuccess;
+      if (link.comm)
+        nccl.check(nccl.ncclCommGetAsyncError(link.comm, &state), "asking for its state");
+      if (state != ncclInProgress)
+        nccl.check(state, key.text());
+    }
+  } catch (const RuntimeError &error) {
+    std::string message = error.what();
+    if (message.find(what) == std::string::npos)
+      message += " (waited for: " + (what.starts_with(whom) ? what : whom + ", " + what) + ")";
+    giveUp(message);
+  }
+}
+
+void NcclComm::giveUp(const std::string &message) {
+  setWaiting(nullptr);
+  abortLinks();
+  throw RuntimeError(message);
+}
+
+/// Tells NCCL's kernels to end. The calls return when graphs that use the communicators are gone,
+/// for which nobody waits: the process is about to end.
+void NcclComm::abortLinks() {
+  gaveUp = true;
+  device.giveUp();
+  for (auto &[key, link] : links)
+    if (link.comm)
+      std::thread([abort = nccl.ncclCommAbort, comm = link.comm] { abort(comm); }).detach();
+  timespec pause{0, 1'000'000};
+  for (int i = 0; i < 2000 && cuda.cuStreamQuery(device.computeStream()) == CUDA_ERROR_NOT_READY;
+       ++i)
+    nanosleep(&pause, nullptr);
+}
+
+} // namespace
+
+std::unique_ptr<Comm> makeNcclComm(Comm &host, Device &device) {
+  return std::make_unique<NcclComm>(host, dynamic_cast<CudaDevice &>(device));
+}
+
+} // namespace bigmac::rt
