@@ -7,6 +7,7 @@ PATH. In the order of the document:
   ```sh needs=torch   likewise, but only where python3 has the packages of examples/requirements.txt;
   ```sh needs=install is not run: it builds, installs, or takes long;
   ```sh needs=tests   is not run: it runs tests;
+  ```sh needs=gpu     is not run: it needs an NVIDIA GPU;
   ```LANG file=PATH   is written to PATH.
 Other blocks are left alone. Ends with the number of blocks that were run and written.
 """
@@ -58,7 +59,7 @@ def main():
         language, _, rest = info.partition(" ")
         options = dict(part.split("=", 1) for part in rest.split())
         need = options.get("needs")
-        if options.keys() - {"needs", "file"} or need not in {None, "torch", "install", "tests"}:
+        if options.keys() - {"needs", "file"} or need not in {None, "torch", "install", "tests", "gpu"}:
             sys.exit(f"{arguments.document}:{line}: unknown word in '{info}'")
         skip = need in {"install", "tests"} or (need == "torch" and not packages)
         if "file" in options:
