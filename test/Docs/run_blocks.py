@@ -61,7 +61,7 @@ def main():
         need = options.get("needs")
         if options.keys() - {"needs", "file"} or need not in {None, "torch", "install", "tests", "gpu"}:
             sys.exit(f"{arguments.document}:{line}: unknown word in '{info}'")
-        skip = need in {"install", "tests"} or (need == "torch" and not packages)
+        skip = need in {"install", "tests", "gpu"} or (need == "torch" and not packages)
         if "file" in options:
             path = pathlib.Path(options["file"])
             if path.is_absolute() or path.parts[0] != "out" or ".." in path.parts:
