@@ -23,7 +23,7 @@ struct Buffer {
 };
 
 struct PlacementOptions {
-  /// How much is searched; 1 is the default, 0 places in one order only.
+  /// How much is searched, counted in steps, not in time; 0 only replays the allocations.
   uint32_t effort = 1;
   /// Stop as soon as the peak is no more than this.
   std::optional<uint64_t> capacity;
@@ -36,6 +36,14 @@ struct Placement {
   uint64_t peak = 0;
   /// The most bytes alive at one instant: no placement has a lower peak.
   uint64_t lowerBound = 0;
+  /// No placement has a lower peak than this either: it is above `lowerBound` where all placements
+  /// below it were ruled out.
+  uint64_t leastPeak = 0;
+
+  /// The peak over the live bytes: 1 is perfect.
+  double fragmentation() const {
+    return lowerBound == 0 ? 1 : static_cast<double>(peak) / static_cast<double>(lowerBound);
+  }
 };
 
 /// Places buffers so that those alive at once do not overlap. Deterministic. Errors: a lifetime

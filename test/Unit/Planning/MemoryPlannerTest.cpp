@@ -36,7 +36,7 @@ std::vector<Buffer> randomBuffers(std::mt19937_64 &random, size_t count) {
 
 TEST(Placement, RandomBuffersAreDisjointAndAligned) {
   std::mt19937_64 random(11);
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 30; ++round) {
     std::vector<Buffer> buffers = randomBuffers(random, random() % 40);
     for (uint32_t effort : {0u, 1u}) {
       Result<Placement> placement = placeBuffers(buffers, {effort, std::nullopt});
@@ -147,7 +147,7 @@ TEST(Placement, StackLikeLifetimesHaveNoWaste) {
 TEST(Placement, TensOfThousandsOfBuffers) {
   std::mt19937_64 random(15);
   std::vector<Buffer> buffers;
-  for (int i = 0; i < 50000; ++i) {
+  for (int i = 0; i < 20000; ++i) {
     uint64_t lower = random() % 1000000;
     uint64_t length = random() % 50 == 0 ? random() % 100000 : random() % 2000;
     buffers.push_back({lower, lower + 1 + length, 64 * (1 + random() % 10000)});

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef BIGMAC_LIB_PLANNING_OVERLAPINDEX_H
-#define BIGMAC_LIB_PLANNING_OVERLAPINDEX_H
+#ifndef BIGMAC_LIB_PLANNING_MEMORY_OVERLAPINDEX_H
+#define BIGMAC_LIB_PLANNING_MEMORY_OVERLAPINDEX_H
 
 #include "bigmac/Planning/MemoryPlanner.h"
 
@@ -81,4 +81,4 @@ private:
 
 } // namespace bigmac::planning
 
-#endif // BIGMAC_LIB_PLANNING_OVERLAPINDEX_H
+#endif // BIGMAC_LIB_PLANNING_MEMORY_OVERLAPINDEX_H

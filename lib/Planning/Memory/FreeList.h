@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef BIGMAC_LIB_PLANNING_FREELIST_H
-#define BIGMAC_LIB_PLANNING_FREELIST_H
+#ifndef BIGMAC_LIB_PLANNING_MEMORY_FREELIST_H
+#define BIGMAC_LIB_PLANNING_MEMORY_FREELIST_H
 
 #include "bigmac/Planning/MemoryPlanner.h"
 
@@ -23,4 +23,4 @@ std::vector<uint64_t> placeInTime(std::span<const Buffer> buffers,
 
 } // namespace bigmac::planning
 
-#endif // BIGMAC_LIB_PLANNING_FREELIST_H
+#endif // BIGMAC_LIB_PLANNING_MEMORY_FREELIST_H

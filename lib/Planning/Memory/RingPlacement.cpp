@@ -1,6 +1,8 @@
 //===- RingPlacement.cpp - Offsets that do not grow with a step ------------===//
 
 #include "bigmac/Planning/RingPlacement.h"
+#include "Packing.h"
+#include "SlotPools.h"
 
 #include <algorithm>
 #include <map>
@@ -10,10 +12,6 @@
 using namespace bigmac::planning;
 
 namespace {
-
-uint64_t alignUp(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
 
 struct Ring {
   std::vector<size_t> instances;
@@ -73,11 +71,48 @@ uint64_t placeInTimeOrder(std::span<const Buffer> buffers, std::vector<size_t> o
   return peak;
 }
 
+/// A ring of slots for each value that lives long; `single` above them.
+Placement inRings(std::span<const Buffer> buffers, const std::map<uint32_t, Ring> &rings,
+                  const std::vector<size_t> &single) {
+  Placement placement;
+  placement.offsets.assign(buffers.size(), 0);
+  std::vector<size_t> slot(buffers.size());
+  uint64_t end = 0;
+  for (const auto &[value, ring] : rings) {
+    if (ring.brief)
+      continue;
+    size_t slots = colour(buffers, ring.instances, slot);
+    uint64_t stride = alignUp(ring.size, ring.alignment);
+    end = alignUp(end, ring.alignment);
+    for (size_t i : ring.instances)
+      placement.offsets[i] = end + slot[i] * stride;
+    end += slots * stride;
+  }
+  placement.peak = placeInTimeOrder(buffers, single, end, placement.offsets);
+  return placement;
+}
+
+/// Pools of slots for what lives long, which are lent to `single` while they are idle; the rest of
+/// `single` above them.
+Placement inPools(std::span<const Buffer> buffers, const std::vector<size_t> &longLived,
+                  const std::vector<size_t> &single, bool bundled) {
+  Placement placement;
+  placement.offsets.assign(buffers.size(), 0);
+  SlotPools pools(buffers, longLived, bundled);
+  std::vector<size_t> brief;
+  for (size_t i : single)
+    if (buffers[i].size > 0 && buffers[i].lower < buffers[i].upper)
+      brief.push_back(i);
+  std::vector<size_t> rest = pools.lend(std::move(brief));
+  uint64_t end = pools.assign(placement.offsets);
+  placement.peak = placeInTimeOrder(buffers, std::move(rest), end, placement.offsets);
+  return placement;
+}
+
 } // namespace
 
 Result<Placement> bigmac::planning::placeInRings(std::span<const Buffer> buffers,
-                                                 std::span<const uint32_t> rings,
-                                                 uint64_t brief) {
+                                                 std::span<const uint32_t> rings, uint64_t brief) {
   if (rings.size() != buffers.size())
     return Error{"expected one ring for each of " + std::to_string(buffers.size()) +
                  " buffers, found " + std::to_string(rings.size())};
@@ -110,23 +145,20 @@ Result<Placement> bigmac::planning::placeInRings(std::span<const Buffer> buffers
     ring.brief = ring.brief && buffer.upper - buffer.lower <= brief;
   }
 
-  Placement placement;
-  placement.offsets.assign(buffers.size(), 0);
-  placement.lowerBound = maxLiveBytes(buffers);
-  std::vector<size_t> slot(buffers.size());
-  uint64_t end = 0;
-  for (const auto &[value, ring] : byValue) {
-    if (ring.brief) {
-      single.insert(single.end(), ring.instances.begin(), ring.instances.end());
-      continue;
+  // The values that live long: each in a ring of its own slots, or all in shared pools. What is
+  // best depends on the model; none depends on how long the step is.
+  std::vector<size_t> longLived;
+  for (const auto &[value, ring] : byValue)
+    for (size_t i : ring.instances) {
+      bool needed = buffers[i].size > 0 && buffers[i].lower < buffers[i].upper;
+      (ring.brief || !needed ? single : longLived).push_back(i);
     }
-    size_t slots = colour(buffers, ring.instances, slot);
-    uint64_t stride = alignUp(ring.size, ring.alignment);
-    end = alignUp(end, ring.alignment);
-    for (size_t i : ring.instances)
-      placement.offsets[i] = end + slot[i] * stride;
-    end += slots * stride;
+  Placement best = inRings(buffers, byValue, single);
+  for (bool bundled : {true, false}) {
+    Placement placement = inPools(buffers, longLived, single, bundled);
+    if (placement.peak < best.peak)
+      best = std::move(placement);
   }
-  placement.peak = placeInTimeOrder(buffers, std::move(single), end, placement.offsets);
-  return placement;
+  best.lowerBound = best.leastPeak = maxLiveBytes(buffers);
+  return best;
 }
