@@ -31,6 +31,21 @@ std::string titleOf(const OutputOptions &options, std::span<const Simulation> si
          std::to_string(schedule.microbatches) + " microbatches";
 }
 
+/// "encoder 0-1, LLM 2-6, generator 7".
+std::string placementText(const RankPlacement &placement, const Costs &costs) {
+  auto range = [](const RankRange &ranks) {
+    std::string first = std::to_string(ranks.first);
+    return ranks.count == 1 ? first : first + "-" + std::to_string(ranks.last());
+  };
+  std::string text;
+  if (costs.encoder)
+    text += "encoder " + range(placement.encoder) + ", ";
+  text += "LLM " + range(placement.llm);
+  if (costs.generator)
+    text += ", generator " + range(placement.generator);
+  return text;
+}
+
 /// The simulations as page and trace take them.
 struct Contents {
   std::vector<report::Content> list;
@@ -51,6 +66,8 @@ struct Contents {
       content.memory = std::move(*memory);
       if (content.memory)
         content.memory->limit = simulation.memoryLimit;
+      if (const auto &placement = simulation.schedule.placement)
+        content.notes.emplace_back("placed on ranks", placementText(*placement, simulation.costs));
       if (simulation.jitter.amount > 0)
         content.notes.emplace_back("jitter", jitterText(simulation));
       list.push_back(std::move(content));

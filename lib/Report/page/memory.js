@@ -38,7 +38,7 @@ class MemoryChart extends Chart {
     if (!this.begin(memoryHeight)) return;
     const { colours, memoryTop } = this.app;
     const unit = Math.pow(1024, Math.floor(Math.log(Math.max(1, memoryTop)) / Math.log(1024)));
-    for (const value of ticksBetween(0, memoryTop / unit, 4).values.map((v) => v * unit)) {
+    for (const value of ticksBetween(0, memoryTop / unit, 5).values.map((v) => v * unit)) {
       const y = Math.round(this.y(value)) + 0.5;
       this.context.fillStyle = colours.line;
       this.context.fillRect(gutter, y - 0.5, this.plotWidth, 1);
