@@ -16,11 +16,12 @@ constexpr size_t maxMembers = 1024;
 constexpr size_t maxListLength = 1u << 22;
 constexpr size_t maxKeyLength = 256;
 
-/// For messages: what comes from the file must neither fill a terminal nor control it.
+/// For messages: what comes from the file must neither fill a terminal nor control it, nor be cut or
+/// invalid UTF-8.
 std::string shorten(const std::string &text, size_t most = 64) {
   std::string shown = text.substr(0, most);
   for (char &c : shown)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
       c = '?';
   return text.size() <= most ? shown : shown + "...";
 }

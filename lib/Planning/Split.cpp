@@ -13,11 +13,15 @@ namespace bigmac::planning {
 
 namespace {
 
-/// Up to this many actions are built for each step of effort, over all splits, before only
-/// `leastSplitsTried` are.
+/// Splits are executed until their schedules have this many actions for each step of effort, and at
+/// least `leastSplitsTried` of them until they have `mostOverrun` times as many.
 constexpr uint64_t actionsPerEffort = 1u << 20;
 constexpr size_t leastSplitsTried = 3;
+constexpr uint64_t mostOverrun = 4;
 constexpr double equalMakespan = 1e-9;
+/// With more ranks, only so many splits are looked at for each number of encoder ranks.
+constexpr uint32_t mostRanksWithAllSplits = 256;
+constexpr size_t splitsKept = 4;
 
 /// What a stage, or a part of one, costs.
 struct Piece {
@@ -101,27 +105,52 @@ RankPlacement placementOf(uint32_t ranks, uint32_t encoder, uint32_t generator) 
   return {{encoder, ranks - encoder - generator}, {0, encoder}, {ranks - generator, generator}};
 }
 
-std::vector<RankPlacement> splitsOf(uint32_t ranks, bool hasEncoder, bool hasGenerator) {
-  const uint32_t parts = 1u + hasEncoder + hasGenerator;
-  if (ranks < parts)
-    return {{{0, ranks}, {0, hasEncoder ? 1u : 0u}, {ranks - 1, hasGenerator ? 1u : 0u}}};
-  std::vector<RankPlacement> splits;
-  for (uint32_t e = hasEncoder; e + 1 + hasGenerator <= ranks; ++e) {
-    for (uint32_t g = hasGenerator; e + g + 1 <= ranks; ++g) {
-      splits.push_back(placementOf(ranks, e, g));
-      if (!hasGenerator)
-        break;
-    }
-    if (!hasEncoder)
-      break;
-  }
-  return splits;
-}
-
 struct Ranked {
   RankPlacement placement;
   double bound = 0;
 };
+
+bool hasFewer(const RankPlacement &a, const RankPlacement &b) {
+  return std::pair(a.encoder.count, a.generator.count) <
+         std::pair(b.encoder.count, b.generator.count);
+}
+
+bool before(const Ranked &a, const Ranked &b) {
+  return a.bound != b.bound ? a.bound < b.bound : hasFewer(a.placement, b.placement);
+}
+
+/// All splits by their bounds, the least first; equal bounds in the order of fewer encoder, then
+/// fewer generator ranks.
+std::vector<Ranked> splitsOf(const Problem &problem, bool &complete) {
+  const uint32_t ranks = problem.ranks;
+  const bool hasEncoder = problem.costs.encoder.has_value();
+  const bool hasGenerator = problem.costs.generator.has_value();
+  if (ranks < 1u + hasEncoder + hasGenerator)
+    return {{{{0, ranks}, {0, hasEncoder ? 1u : 0u}, {ranks - 1, hasGenerator ? 1u : 0u}}, 0}};
+
+  const SplitBounds bounds(problem);
+  std::vector<Ranked> splits;
+  for (uint32_t e = hasEncoder; e + 1 + hasGenerator <= ranks; ++e) {
+    const size_t first = splits.size();
+    for (uint32_t g = hasGenerator; e + g + 1 <= ranks; ++g) {
+      splits.push_back({placementOf(ranks, e, g), bounds.at(e, g)});
+      if (!hasGenerator)
+        break;
+    }
+    // Where there are millions, the best few for each number of encoder ranks.
+    if (splits.size() - first > splitsKept && ranks > mostRanksWithAllSplits) {
+      std::partial_sort(splits.begin() + static_cast<ptrdiff_t>(first),
+                        splits.begin() + static_cast<ptrdiff_t>(first + splitsKept), splits.end(),
+                        before);
+      splits.resize(first + splitsKept);
+      complete = false;
+    }
+    if (!hasEncoder)
+      break;
+  }
+  std::sort(splits.begin(), splits.end(), before);
+  return splits;
+}
 
 } // namespace
 
@@ -184,33 +213,23 @@ Result<Split> searchSplit(const Problem &given) {
     problem.costs =
         recutLlm(given.costs, given.ranks * given.chunks, placement.llm.count * given.chunks);
   };
-  std::vector<Ranked> ranked;
-  for (const RankPlacement &placement :
-       splitsOf(given.ranks, given.costs.encoder.has_value(), given.costs.generator.has_value())) {
-    place(placement);
-    ranked.push_back({placement, leastMakespan(problem)});
-  }
-  auto fewer = [](const RankPlacement &a, const RankPlacement &b) {
-    return std::pair(a.encoder.count, a.generator.count) <
-           std::pair(b.encoder.count, b.generator.count);
-  };
-  std::sort(ranked.begin(), ranked.end(), [&](const Ranked &a, const Ranked &b) {
-    return a.bound != b.bound ? a.bound < b.bound : fewer(a.placement, b.placement);
-  });
 
   Split split;
   split.makespan = std::numeric_limits<double>::infinity();
   std::optional<Error> refused;
   uint64_t leastBytes = std::numeric_limits<uint64_t>::max();
+  const uint64_t budget = std::max<uint64_t>(1, given.effort) * actionsPerEffort;
   uint64_t built = 0;
-  for (const Ranked &next : ranked) {
+  size_t attempts = 0;
+  for (const Ranked &next : splitsOf(given, split.complete)) {
     if (next.bound > split.makespan * (1 + equalMakespan))
       break;
-    const uint64_t budget = std::max<uint64_t>(1, given.effort) * actionsPerEffort;
-    if (built > budget && split.tried.size() >= leastSplitsTried) {
+    if (built > budget * mostOverrun || (built > budget && attempts >= leastSplitsTried)) {
       split.complete = false;
       break;
     }
+    ++attempts;
+    built += 2 * uint64_t(next.placement.llm.count) * given.chunks * given.microbatches;
     place(next.placement);
     CutOutcome outcome;
     Result<Schedule> schedule = buildSeparateStages(problem, &outcome);
@@ -221,11 +240,10 @@ Result<Split> searchSplit(const Problem &given) {
         refused = schedule.error();
       continue;
     }
-    built += schedule->actionCount();
     split.tried.push_back({next.placement, makespan});
     bool faster = makespan < split.makespan * (1 - equalMakespan);
     bool equal = !faster && makespan <= split.makespan * (1 + equalMakespan);
-    if (faster || (equal && fewer(next.placement, split.placement))) {
+    if (faster || (equal && hasFewer(next.placement, split.placement))) {
       split.placement = next.placement;
       split.costs = problem.costs;
       split.makespan = makespan;

@@ -101,35 +101,36 @@ std::vector<uint32_t> extraWarmups(const Problem &problem, const Workload &workl
 
 } // namespace
 
-double leastMakespan(const Problem &problem) {
+SplitBounds::SplitBounds(const Problem &problem) : ranks(problem.ranks) {
   const Costs &costs = problem.costs;
-  Workload workload =
-      workloadOf(costs, problem.ranks, problem.chunks, problem.microbatches, problem.placement);
-  double encoderForward = 0, encoderBackward = 0;
+  const uint32_t stages = problem.ranks * problem.chunks;
+  double work = 0, through = 0, back = 0;
+  for (uint32_t stage = 0; stage < stages; ++stage) {
+    const double backward =
+        costs.llmBackwardInput.at(stage).value_or(0) + costs.llmBackwardWeight.at(stage);
+    work += costs.llmForward.at(stage) + backward;
+    through += costs.llmForward.at(stage);
+    back += backward;
+  }
   auto least = [](const PerIndex<double> &figures) {
     return *std::min_element(figures.stored().begin(), figures.stored().end());
   };
-  if (costs.encoder)
-    encoderForward = least(costs.encoder->forward);
-  if (costs.encoder && costs.encoder->backward)
-    encoderBackward = least(*costs.encoder->backward);
-  // The first LLM rank works between the encoder's first forward and its last backward. Where the
-  // encoder shares that rank its work is the bound of that rank instead.
-  RankRange llm = workload.ranksOf(Component::Llm), encoder = workload.ranksOf(Component::Encoder);
-  bool joined = encoder.contains(llm.first);
-  double bound =
-      llmWork(problem, workload, llm.first) + (joined ? 0 : encoderForward + encoderBackward);
-  double through = encoderForward, back = encoderBackward;
-  for (uint32_t stage = 0; stage < workload.stages(); ++stage) {
-    through += costs.llmForward.at(stage);
-    if (workload.stageBackward[stage])
-      back += *costs.llmBackwardInput.at(stage) + costs.llmBackwardWeight.at(stage);
+  double before = costs.encoder ? least(costs.encoder->forward) : 0;
+  double after = costs.encoder && costs.encoder->backward ? least(*costs.encoder->backward) : 0;
+  llmWork = work * problem.microbatches;
+  llmEnds = before + after;
+  generatorEnds = before + through + back + after;
+  for (uint32_t count = 0; count <= ranks; ++count) {
+    encoder.push_back(busiestReplica(costs.encoder, {0, count}, problem.microbatches));
+    generator.push_back(busiestReplica(costs.generator, {0, count}, problem.microbatches));
   }
-  bound = std::max(bound, busiestReplica(costs.encoder, encoder, problem.microbatches));
-  double generator =
-      busiestReplica(costs.generator, workload.ranksOf(Component::Generator), problem.microbatches);
-  if (costs.generator)
-    bound = std::max(bound, through + generator + back);
+}
+
+double SplitBounds::at(uint32_t encoderRanks, uint32_t generatorRanks) const {
+  double bound = encoder[encoderRanks];
+  bound = std::max(bound, llmWork / (ranks - encoderRanks - generatorRanks) + llmEnds);
+  if (generatorRanks > 0)
+    bound = std::max(bound, generator[generatorRanks] + generatorEnds);
   return bound;
 }
 

@@ -9,13 +9,28 @@
 
 #include "../CutSearch.h"
 
+#include <vector>
+
 namespace bigmac::planning {
 
 /// The schedule, and (unless null) what its search found.
 Result<Schedule> buildSeparateStages(const Problem &problem, CutOutcome *outcome);
 
-/// A bound that no schedule with this placement can beat, found without building one.
-double leastMakespan(const Problem &problem);
+/// Bounds that no schedule beats in which the components have ranks of their own. The LLM's cost is
+/// taken as recut evenly. It works between the encoder's first forward and last backward, the
+/// generator also between the LLM's.
+class SplitBounds {
+public:
+  explicit SplitBounds(const Problem &problem);
+  double at(uint32_t encoderRanks, uint32_t generatorRanks) const;
+
+private:
+  uint32_t ranks;
+  /// Of all LLM ranks together; of the busiest replica by their number.
+  double llmWork = 0;
+  std::vector<double> encoder, generator;
+  double llmEnds = 0, generatorEnds = 0;
+};
 
 } // namespace bigmac::planning
 
