@@ -127,8 +127,6 @@ TEST_F(CudaDeviceTest, OneThatIsNotThere) {
 /// A bad access shows at the next wait; BIGMAC_CUDA_LISTS=check names the kernel. In a process of
 /// its own: the context is of no use afterwards.
 TEST_F(CudaDeviceDeathTest, BadAccess) {
-  if (std::getenv("BM_NO_PLANTED_FAULTS"))
-    GTEST_SKIP() << "under a checker of memory accesses";
   device.reset();
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   auto run = [&](const char *lists) {

@@ -136,11 +136,11 @@ TEST(Gpus, AStoppedRankIsNamed) {
   if (gpus() < 2)
     GTEST_SKIP() << "needs two GPUs";
   Result result = interrupted(
-      {"BIGMAC_CUDA_LISTS=issue", "BM_FIXTURE_FAULT=1 30 " + std::to_string(SIGSTOP)}, "3",
+      {"BIGMAC_CUDA_LISTS=issue", "BM_FIXTURE_FAULT=1 30 " + std::to_string(SIGSTOP)}, "10",
       /*torchrun=*/false);
   EXPECT_NE(result.status, 0);
   EXPECT_LT(result.seconds, 60);
-  EXPECT_THAT(result.err, testing::ContainsRegex("waited 3 s for: receive from rank 1 for "));
+  EXPECT_THAT(result.err, testing::ContainsRegex("waited 10 s for: receive from rank 1 for "));
 }
 
 TEST(Gpus, TwoRanksOnOneAreRefused) {
