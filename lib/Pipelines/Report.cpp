@@ -13,6 +13,31 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
 
+/// What was chosen from, as AutoCandidate has it.
+static llvm::json::Array autoReport(const planning::AutoRanking &ranking) {
+  llvm::json::Array rows;
+  for (const planning::AutoCandidate &c : ranking.candidates) {
+    llvm::json::Object row{{"pipeline_ranks", static_cast<int64_t>(c.ranks)},
+                           {"chunks", static_cast<int64_t>(c.chunks)},
+                           {"replicas", static_cast<int64_t>(c.replicas)},
+                           {"schedule", StringRef(planning::scheduleName(c.schedule))}};
+    if (c.step > 0) {
+      row["microbatches"] = static_cast<int64_t>(c.microbatches);
+      row["recompute"] = planning::recomputeName(c.recompute);
+      row["step_seconds"] = c.step;
+      row["makespan"] = c.makespan;
+      row["reduction_seconds"] = c.reduction;
+      row["bubble"] = c.bubble;
+      row["peak_bytes"] = c.peakBytes;
+      row["extended"] = c.extended;
+    }
+    if (!c.rejected.empty())
+      row["rejected"] = c.rejected;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 /// What was measured beside what is predicted from it.
 static llvm::json::Object profileReport(const planning::Profile &profile, bool exact) {
   return llvm::json::Object{{"pipeline_ranks", static_cast<int64_t>(profile.ranks)},
@@ -65,6 +90,8 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const Comp
       {"peak_pending_w", static_cast<int64_t>(figures->peakPendingWeightGradients)},
       {"peak_bytes", llvm::json::Array(figures->peakBytes)},
       {"actions", static_cast<int64_t>(figures->actions)}};
+  if (!options.ranking.candidates.empty())
+    report["auto"] = autoReport(options.ranking);
   if (model->profile)
     report["profile"] = profileReport(*model->profile, scaled.empty());
 

@@ -5,6 +5,7 @@
 #include "bigmac/Planning/Limits.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <tuple>
@@ -19,7 +20,10 @@ bool takesOneChunk(ScheduleKind kind) {
 }
 
 std::string count(uint64_t n, const char *noun) {
-  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+  std::string text = std::to_string(n) + " " + noun;
+  if (n != 1)
+    text += text.ends_with("ch") ? "es" : "s";
+  return text;
 }
 
 Status checkProblem(const AutoProblem &problem) {
@@ -154,6 +158,14 @@ Result<AutoRanking> autoSearch(const AutoProblem &problem) {
     if (candidate.rejected.empty())
       least = std::min(least, evaluateCandidate(problem, candidate));
 
+  // Steps that differ by rounding are equal.
+  double quantum = std::numeric_limits<double>::infinity();
+  for (const AutoCandidate &candidate : ranking.candidates)
+    if (candidate.rejected.empty())
+      quantum = std::min(quantum, 1e-9 * candidate.step);
+  auto time = [&](const AutoCandidate &c) {
+    return quantum > 0 ? std::round(c.step / quantum) : c.step;
+  };
   auto place = [&](const AutoCandidate &c) {
     return std::ranges::find(problem.schedules, c.schedule) - problem.schedules.begin();
   };
@@ -162,8 +174,8 @@ Result<AutoRanking> autoSearch(const AutoProblem &problem) {
       return a.rejected.empty();
     if (!a.rejected.empty())
       return std::tuple(a.ranks, a.chunks, place(a)) < std::tuple(b.ranks, b.chunks, place(b));
-    return std::tuple(a.step, a.peakBytes, a.ranks, a.chunks, place(a)) <
-           std::tuple(b.step, b.peakBytes, b.ranks, b.chunks, place(b));
+    return std::tuple(time(a), a.peakBytes, a.ranks, a.chunks, place(a)) <
+           std::tuple(time(b), b.peakBytes, b.ranks, b.chunks, place(b));
   });
   if (ranking.feasible() != 0)
     return ranking;

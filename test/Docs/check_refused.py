@@ -13,7 +13,6 @@ REFUSED = [
     ("bf16", ["--precision=bf16"], "--precision=bf16 is not supported"),
     ("bf16", ["--master=none"], "--precision=bf16"),
     ("bf16", ["--grads=bf16"], "--precision=bf16"),
-    ("`--auto`", ["--auto"], "--auto is not built in this version"),
 ]
 
 

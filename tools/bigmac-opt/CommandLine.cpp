@@ -71,7 +71,12 @@ static void declare(CLI::App &app, CommandLine &options) {
   app.add_option("--device", options.device,
                  "Device that the plan is for: a100, cpu, h100, h200, h800, or FILE.json")
       ->capture_default_str();
-  app.add_flag("--auto", options.automatic, "Search ranks, chunks and replicas");
+  app.add_flag("--auto", options.automatic,
+               "Choose ranks, chunks, replicas, microbatches and schedule; print the ranking");
+  app.add_option("--world-size", options.world,
+                 "Devices that --auto arranges (default: ranks x data-parallel)");
+  app.add_option("--global-batch", options.globalBatch,
+                 "Samples of a step that --auto divides (default: those of the microbatches)");
   app.add_option("--profile", options.profile,
                  "Plan with the measured times of a trace (train --trace FILE)");
   app.add_option("--report", options.report,
@@ -139,6 +144,10 @@ std::optional<CommandLine> bigmac::parseCommandLine(int argc, const char *const 
     status = app.exit(error) == 0 ? 0 : 1;
     return std::nullopt;
   }
+  for (const char *name :
+       {"--ranks", "--chunks", "--data-parallel", "--schedule", "--microbatches"})
+    if (app.get_option(name)->count() > 0)
+      options.given.insert(name);
   if (options.noCache)
     options.cacheFolder.clear();
   else if (options.cacheFolder.empty())

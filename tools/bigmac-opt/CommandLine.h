@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,10 @@ struct CommandLine {
               master = "fp32", grads = "fp32", compileTo, report, profile, cpu = "native",
               cacheFolder, lossWeight, device = "cpu", recompute = "auto";
   int64_t ranks = 1, replicas = 1, chunks = 1, microbatches = 0, effort = 1, memoryLimit = 0,
-          workspace = 0;
+          workspace = 0, world = 0, globalBatch = 0;
   std::vector<std::string> dims, components, freeze, train;
+  /// Those of --ranks, --chunks, --data-parallel, --schedule and --microbatches that were given.
+  std::set<std::string> given;
   bool automatic = false, printParameters = false, timing = false, noCache = false,
        verifyRoundTrip = false;
 };

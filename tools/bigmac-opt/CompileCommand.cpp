@@ -4,7 +4,7 @@
 
 #include "CommandLine.h"
 #include "bigmac/Import/ONNX.h"
-#include "bigmac/Pipelines/Compile.h"
+#include "bigmac/Pipelines/Auto.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -17,6 +17,9 @@
 
 using namespace mlir;
 using namespace bigmac;
+
+/// Of --auto's table, of those that can be chosen and of the rejected ones.
+static constexpr size_t kMostRows = 20;
 
 bool bigmac::wantsCompiler(int argc, char **argv) { return isCompilerCommandLine(argc, argv); }
 
@@ -36,8 +39,12 @@ static LogicalResult checkSupported(const CommandLine &options) {
                 " is not supported on the CPU target, which computes in fp32");
   if (options.master != "fp32" || options.grads != "fp32")
     return fail("--master and --grads apply to --precision=bf16, which the CPU target lacks");
-  if (options.automatic)
-    return fail("--auto is not built in this version; give --ranks, --chunks, --data-parallel");
+  if (!options.automatic && (options.world || options.globalBatch))
+    return fail(
+        "--world-size and --global-batch say what --auto arranges; without it give --ranks, "
+        "--data-parallel and --microbatches");
+  if (options.globalBatch && options.given.count("--microbatches"))
+    return fail("--global-batch and --microbatches both say how much a step is; give one");
   if (!options.report.empty() && options.report != "-" &&
       !StringRef(options.report).ends_with(".json") &&
       !StringRef(options.report).ends_with(".html"))
@@ -51,6 +58,8 @@ static LogicalResult checkSupported(const CommandLine &options) {
       failed(range("--chunks", options.chunks, 1, 65535)) ||
       failed(range("--data-parallel", options.replicas, 1, 65535)) ||
       failed(range("--microbatches", options.microbatches, 0, 1 << 30)) ||
+      failed(range("--world-size", options.world, 0, 65535)) ||
+      failed(range("--global-batch", options.globalBatch, 0, INT64_MAX)) ||
       failed(range("--effort", options.effort, 0, UINT32_MAX)) ||
       failed(range("--workspace", options.workspace, 0, INT64_MAX)) ||
       failed(range("--memory-limit", options.memoryLimit, 0, INT64_MAX)))
@@ -205,8 +214,41 @@ static std::string canonicalOptions(const CommandLine &options) {
   return text;
 }
 
-static LogicalResult run(MLIRContext &context, const CommandLine &options,
-                         llvm::SourceMgr &sources) {
+/// What --auto may choose. Without --world-size, ranks and replicas say how many devices there are.
+static AutoOptions openOptions(const CommandLine &options) {
+  AutoOptions open;
+  open.world = options.world ? options.world : options.ranks * options.replicas;
+  auto given = [&](const char *name, int64_t value) {
+    return options.given.count(name) ? std::optional(value) : std::nullopt;
+  };
+  open.chunks = given("--chunks", options.chunks);
+  if (options.world) {
+    open.ranks = given("--ranks", options.ranks);
+    open.replicas = given("--data-parallel", options.replicas);
+  }
+  if (options.given.count("--schedule"))
+    open.schedule = options.schedule;
+  open.globalBatch = options.globalBatch;
+  open.microbatches = options.microbatches ? options.microbatches * options.replicas : open.world;
+  return open;
+}
+
+/// Chooses, prints the table, and takes the choice over into the command line.
+static LogicalResult choose(ModuleOp module, CommandLine &options, CompileOptions &compile) {
+  if (failed(chooseArrangement(module, compile, openOptions(options))))
+    return failure();
+  // IR that goes to standard output is not mixed with it.
+  bool toFile = !options.output.empty() && options.output != "-" && options.report != "-";
+  (toFile ? llvm::outs() : llvm::errs()) << planning::describeRanking(compile.ranking, kMostRows);
+  options.ranks = compile.ranks;
+  options.chunks = compile.chunks;
+  options.replicas = compile.replicas;
+  options.microbatches = compile.microbatches;
+  options.schedule = compile.schedule;
+  return success();
+}
+
+static LogicalResult run(MLIRContext &context, CommandLine options, llvm::SourceMgr &sources) {
   if (failed(checkSupported(options)))
     return failure();
   if (!options.output.empty() && options.output != "-" &&
@@ -232,9 +274,11 @@ static LogicalResult run(MLIRContext &context, const CommandLine &options,
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;
   compile.modelName = llvm::sys::path::stem(options.input).str();
-  compile.commandLine = canonicalOptions(options);
   compile.report = options.report;
   compile.timing = options.timing;
+  if (options.automatic && failed(choose(*module, options, compile)))
+    return failure();
+  compile.commandLine = canonicalOptions(options);
 
   Level target = Level::Import;
   if (!options.compileTo.empty())

@@ -21,7 +21,8 @@ def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"ranks", "ranks", "int64_t", "1", "Pipeline ranks">,
-    Option<"chunks", "chunks", "int64_t", "1", "LLM chunks a rank">,
+    Option<"chunks", "chunks", "int64_t", "1",
+           "LLM chunks a rank; 0: as many as the LLM has layers for">,
     ListOption<"components", "component", "std::string",
                "ROLE=PATTERN: role encoder, llm or generator; a glob over parameter names and "
                "module scopes">,

@@ -203,6 +203,8 @@ LogicalResult Partitioner::assignCells() {
   if (llm.empty())
     return model.emitError("no part of the model is the LLM; give it with "
                            "--component llm=PATTERN");
+  if (chunks == 0)
+    chunks = std::max<int64_t>(1, layersOf(llm) / ranks);
   FailureOr<SmallVector<int64_t>> stages = cutStages(model, llm, ranks * chunks, device);
   if (failed(stages))
     return failure();
@@ -323,8 +325,8 @@ LogicalResult Partitioner::buildTask(OpBuilder &programBuilder, const Cell &cell
 }
 
 LogicalResult Partitioner::run() {
-  if (ranks < 1 || chunks < 1)
-    return model.emitError("expected at least one rank and one chunk, found ")
+  if (ranks < 1 || chunks < 0)
+    return model.emitError("expected at least one rank and no fewer than 0 chunks, found ")
            << ranks << " and " << chunks;
   if (!llvm::hasSingleElement(model.getBody()))
     return model.emitError("expected one block");

@@ -37,13 +37,22 @@ static std::vector<double> liveBytes(ArrayRef<Operation *> ops) {
   return live;
 }
 
+static int64_t attentionBlocks(ArrayRef<Operation *> ops) {
+  return llvm::count_if(ops, [](Operation *op) { return isa<nn::AttentionOp>(op); });
+}
+
+int64_t pipeline::layersOf(ArrayRef<Operation *> ops) {
+  int64_t blocks = attentionBlocks(ops);
+  return blocks ? blocks : std::min<int64_t>(ops.size(), 32);
+}
+
 FailureOr<SmallVector<int64_t>> pipeline::cutStages(func::FuncOp model, ArrayRef<Operation *> ops,
                                                     int64_t stages,
                                                     const planning::DeviceModel &device) {
   SmallVector<int64_t> result(ops.size(), 0);
   if (stages == 1)
     return result;
-  int64_t layers = llvm::count_if(ops, [](Operation *op) { return isa<nn::AttentionOp>(op); });
+  int64_t layers = attentionBlocks(ops);
   if (layers && stages > layers)
     return model.emitError("cannot cut the LLM into ")
            << stages << " stages (ranks x chunks): it has " << layers

@@ -20,6 +20,10 @@ mlir::FailureOr<llvm::SmallVector<int64_t>> cutStages(mlir::func::FuncOp model,
                                                       int64_t stages,
                                                       const planning::DeviceModel &device);
 
+/// How many stages there can be at most: attention blocks; where there are none, as many as ops, up
+/// to 32.
+int64_t layersOf(llvm::ArrayRef<mlir::Operation *> ops);
+
 } // namespace bigmac::pipeline
 
 #endif // BIGMAC_DIALECTS_PIPELINE_TRANSFORMS_STAGECUTS_H

@@ -9,6 +9,7 @@
 #ifndef BIGMAC_PIPELINES_COMPILE_H
 #define BIGMAC_PIPELINES_COMPILE_H
 
+#include "bigmac/Planning/AutoSearch.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -57,6 +58,8 @@ struct CompileOptions {
   std::string commandLine;
   /// FILE.json, or FILE.html for a page; empty: none, "-": JSON on standard output.
   std::string report;
+  /// What these options were chosen from (Auto.h); for reports.
+  planning::AutoRanking ranking;
   /// Prints each phase's seconds to standard error.
   bool timing = false;
 };
