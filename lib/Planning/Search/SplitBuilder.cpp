@@ -80,11 +80,8 @@ Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, boo
   bounds.waiting = limited ? 4 * ranks * problem.chunks : ranks;
   bounds.held = limited ? FillPolicy::noLimit : mostHeld(unsplit, *split) + moreHeld;
   bounds.longer = limited || moreHeld > 0 ? ranks - 1 : 0;
-  bounds.leastExtra = bounds.mostExtra = unsplit.warmupExtra;
-  if (unsplit.warmupExtra > 0) {
-    bounds.leastExtra = ranks - 1;
-    bounds.mostExtra = ranks;
-  }
+  bounds.leastExtra = unsplit.warmupExtra > 0 ? ranks - 1 : 0;
+  bounds.mostExtra = std::max(unsplit.warmupExtra, bounds.leastExtra + bounds.longer);
 
   SplitPlan start;
   start.shape.extra = unsplit.warmupExtra;

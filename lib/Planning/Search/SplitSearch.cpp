@@ -131,8 +131,14 @@ private:
   }
   std::vector<SplitPlan> warmups() {
     return changed([&](auto add) {
-      for (uint32_t extra = bounds.leastExtra; extra <= bounds.mostExtra; ++extra)
-        add([=](SplitPlan &plan) { plan.shape.extra = extra; });
+      const uint32_t behind = best.shape.extra - bounds.leastExtra;
+      for (uint32_t more : {0u, 1u, behind / 2, behind + 1, 2 * behind + 2})
+        if (bounds.leastExtra + more <= bounds.mostExtra)
+          for (uint32_t waiting : {best.waiting, bounds.waiting})
+            add([=, extra = bounds.leastExtra + more](SplitPlan &plan) {
+              plan.shape.extra = extra;
+              plan.waiting = waiting;
+            });
       const uint32_t now = best.shape.longer;
       for (uint32_t longer :
            {0u, now / 2, now == 0 ? 0 : now - 1, now + 1, 2 * now + 2, bounds.longer})
