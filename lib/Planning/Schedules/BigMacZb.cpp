@@ -9,7 +9,12 @@ Result<Schedule> buildBigMacZb(const Problem &problem) {
   Result<Schedule> nested = buildBigMac(problem);
   if (!nested)
     return nested.error();
-  return buildSplit(problem, *nested, false, problem.ranks);
+  Result<Schedule> split = buildSplit(problem, *nested, false, problem.ranks);
+  // Where waiting weight gradients hold more than the activations they replace, only whole
+  // backwards may fit. A program's dependencies are of one kind: it is split, or it is not.
+  if (!split && !problem.dependencies)
+    return nested;
+  return split;
 }
 
 } // namespace bigmac::planning

@@ -1,6 +1,8 @@
 //===- SplitBuilder.cpp - The best schedule with a split backward ---------===//
 
 #include "SplitBuilder.h"
+#include "../LongestPaths.h"
+#include "OrderRefiner.h"
 #include "SplitSearch.h"
 
 #include <algorithm>
@@ -17,6 +19,10 @@ constexpr uint64_t actionsPerEffort = 6u << 20;
 /// A problem of more actions is searched with fewer microbatches: so many groups of P.
 constexpr uint64_t mostSearchedActions = 64u << 10;
 constexpr uint32_t leastSearchedGroups = 6;
+/// Actions that local search times for each step of effort, and changes that it must be able to
+/// try.
+constexpr uint64_t refinedActionsPerEffort = 4u << 20;
+constexpr uint64_t leastRefinements = 200;
 
 /// Most chunks held on a rank, with whole backwards.
 uint32_t mostHeld(const Schedule &schedule, const SplitProblem &split) {
@@ -63,6 +69,157 @@ uint32_t searchedMicrobatches(const Problem &problem, uint64_t actions) {
   return searched * problem.ranks + problem.microbatches % problem.ranks;
 }
 
+/// Orders of all actions, and what they take.
+struct Candidate {
+  IdOrders orders;
+  double makespan = std::numeric_limits<double>::infinity();
+  uint32_t window = 0, warmupExtra = 0;
+};
+
+class SplitBuilder {
+public:
+  SplitBuilder(const Problem &problem, const SplitProblem &split, const Schedule &unsplit,
+               bool encoderFirst, uint32_t moreHeld)
+      : problem(problem), split(split), unsplit(unsplit), encoderFirst(encoderFirst),
+        evaluator(split, heldBound(moreHeld)) {
+    const uint32_t ranks = problem.ranks;
+    const bool limited = problem.memoryLimit.has_value();
+    const uint32_t units = (problem.microbatches + ranks - 1) / ranks;
+    if (split.workload.hasEncoder && !encoderFirst)
+      bounds.units = std::min(units, limited ? unsplit.window + 3 : std::max(3u, unsplit.window));
+    bounds.waiting = limited ? 4 * ranks * problem.chunks : ranks;
+    bounds.held = heldBound(moreHeld);
+    bounds.longer = limited || moreHeld > 0 ? ranks - 1 : 0;
+    bounds.leastExtra = unsplit.warmupExtra > 0 ? ranks - 1 : 0;
+    bounds.mostExtra = std::max(unsplit.warmupExtra, bounds.leastExtra + bounds.longer);
+  }
+
+  Result<Schedule> run() {
+    takeUnsplit();
+    for (const SplitPlan &plan : plans())
+      take(plan);
+    if (best.orders.empty())
+      return overLimit();
+    refine();
+    Schedule schedule = split.scheduleOf(best.orders);
+    schedule.window = best.window;
+    schedule.warmupExtra = best.warmupExtra;
+    return schedule;
+  }
+
+private:
+  uint32_t heldBound(uint32_t moreHeld) const {
+    return problem.memoryLimit ? FillPolicy::noLimit : mostHeld(unsplit, split) + moreHeld;
+  }
+
+  /// The unsplit order, with each weight gradient directly behind its backward: not slower.
+  void takeUnsplit() {
+    IdOrders orders = weightGradientsAtOnce(split, split.idsOf(unsplit));
+    OrderRunner runner;
+    runner.run(split.graph, orders, split.seconds, problem.costs.transfer);
+    if (fits(orders, runner.finish))
+      best = {std::move(orders), runner.makespan, unsplit.window, unsplit.warmupExtra};
+  }
+
+  std::vector<SplitPlan> plans() {
+    SplitPlan start;
+    start.shape.extra = unsplit.warmupExtra;
+    start.shape.window = encoderFirst ? 0 : unsplit.window;
+    start.waiting = problem.ranks;
+    start.earlyUnits = bounds.units;
+    start.lateBackwards = bounds.units > 0;
+    start.shape.justInTime = bounds.units > 0;
+
+    const uint64_t budget = std::max(1u, problem.effort) * actionsPerEffort;
+    const uint32_t searched = searchedMicrobatches(problem, split.graph.size());
+    if (searched < problem.microbatches) {
+      Problem smaller = shortened(problem, searched);
+      if (Result<SplitProblem> smallerSplit = SplitProblem::build(smaller)) {
+        PlanEvaluator smallerEvaluator(*smallerSplit, bounds.held);
+        std::vector<SplitPlan> found =
+            searchPlans(smallerEvaluator, start, bounds, budget, 2 + problem.effort);
+        if (!found.empty())
+          return found;
+      }
+    }
+    return searchPlans(evaluator, start, bounds, budget, 1);
+  }
+
+  void take(const SplitPlan &plan) {
+    SplitOutcome outcome = evaluator.evaluate(plan);
+    if ((problem.memoryLimit && outcome.bytes > *problem.memoryLimit) ||
+        !(outcome.makespan < best.makespan * (1 - equalMakespan)))
+      return;
+    best.orders = evaluator.build(plan);
+    best.makespan = outcome.makespan;
+    best.window = plan.shape.window == 0 ? unsplit.window : plan.shape.window;
+    best.warmupExtra = plan.shape.extra + plan.shape.longer;
+  }
+
+  /// Local search, where the problem is small enough for it to get anywhere.
+  void refine() {
+    const uint64_t budget = problem.effort * refinedActionsPerEffort;
+    if (split.graph.size() * leastRefinements > budget)
+      return;
+    RankPeaks allowed{bounds.held, bounds.waiting, bounds.units,
+                      problem.memoryLimit ? int64_t(*problem.memoryLimit)
+                                          : std::numeric_limits<int64_t>::max()};
+    for (uint32_t rank = 0; rank < problem.ranks; ++rank) {
+      RankPeaks peaks = peaksOf(split, rank, best.orders[rank]);
+      allowed.chunks = std::max(allowed.chunks, peaks.chunks);
+      allowed.waiting = std::max(allowed.waiting, peaks.waiting);
+      allowed.units = std::max(allowed.units, peaks.units);
+    }
+    const double goal = boundOf(split.graph, split.seconds,
+                                longestPaths(split.graph, split.seconds, problem.costs.transfer));
+    IdOrders refined = best.orders;
+    double makespan = OrderRefiner(split, allowed).refine(refined, goal, budget);
+    if (!(makespan < best.makespan * (1 - equalMakespan)))
+      return;
+    OrderRunner runner;
+    runner.run(split.graph, refined, split.seconds, problem.costs.transfer);
+    if (split.workload.hasEncoder && !split.workload.encoderBackward &&
+        split.encoderUnits(refined, runner.finish) >
+            std::max(bounds.units, split.encoderUnits(best.orders, finishOf(best.orders))))
+      return;
+    if (!fits(refined, runner.finish))
+      return;
+    best.orders = std::move(refined);
+    best.makespan = makespan;
+  }
+
+  std::vector<double> finishOf(const IdOrders &orders) const {
+    OrderRunner runner;
+    runner.run(split.graph, orders, split.seconds, problem.costs.transfer);
+    return std::move(runner.finish);
+  }
+
+  bool fits(const IdOrders &orders, const std::vector<double> &finish) {
+    if (!problem.memoryLimit)
+      return true;
+    uint64_t bytes = split.peakBytes(orders, finish);
+    leastBytes = std::min(leastBytes, bytes);
+    return bytes <= *problem.memoryLimit;
+  }
+
+  Error overLimit() const {
+    return Error{"no order of weight gradients that was tried keeps activations within the memory "
+                 "limit of " +
+                 std::to_string(*problem.memoryLimit) +
+                 " bytes a rank; the least limit that works with this schedule is " +
+                 std::to_string(std::min(leastBytes, evaluator.leastBytes())) + " bytes"};
+  }
+
+  const Problem &problem;
+  const SplitProblem &split;
+  const Schedule &unsplit;
+  bool encoderFirst;
+  SplitBounds bounds;
+  PlanEvaluator evaluator;
+  Candidate best;
+  uint64_t leastBytes = std::numeric_limits<uint64_t>::max();
+};
+
 } // namespace
 
 Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, bool encoderFirst,
@@ -70,72 +227,7 @@ Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, boo
   Result<SplitProblem> split = SplitProblem::build(problem);
   if (!split)
     return split.error();
-  const uint32_t ranks = problem.ranks;
-  const bool limited = problem.memoryLimit.has_value();
-
-  SplitBounds bounds;
-  const auto units = (problem.microbatches + ranks - 1) / ranks;
-  if (split->workload.hasEncoder && !encoderFirst)
-    bounds.units = std::min(units, limited ? unsplit.window + 3 : std::max(3u, unsplit.window));
-  bounds.waiting = limited ? 4 * ranks * problem.chunks : ranks;
-  bounds.held = limited ? FillPolicy::noLimit : mostHeld(unsplit, *split) + moreHeld;
-  bounds.longer = limited || moreHeld > 0 ? ranks - 1 : 0;
-  bounds.leastExtra = unsplit.warmupExtra > 0 ? ranks - 1 : 0;
-  bounds.mostExtra = std::max(unsplit.warmupExtra, bounds.leastExtra + bounds.longer);
-
-  SplitPlan start;
-  start.shape.extra = unsplit.warmupExtra;
-  start.shape.window = encoderFirst ? 0 : unsplit.window;
-  start.waiting = ranks;
-  start.earlyUnits = bounds.units;
-  start.lateBackwards = bounds.units > 0;
-  start.shape.justInTime = bounds.units > 0;
-
-  const uint64_t budget = std::max(1u, problem.effort) * actionsPerEffort;
-  const size_t tried = 2 + problem.effort;
-  std::vector<SplitPlan> plans;
-  uint32_t searched = searchedMicrobatches(problem, split->graph.size());
-  if (searched < problem.microbatches) {
-    Problem smaller = shortened(problem, searched);
-    if (Result<SplitProblem> smallerSplit = SplitProblem::build(smaller)) {
-      PlanEvaluator evaluator(*smallerSplit, bounds.held);
-      plans = searchPlans(evaluator, start, bounds, budget, tried);
-    }
-  }
-  PlanEvaluator evaluator(*split, bounds.held);
-  if (plans.empty())
-    plans = searchPlans(evaluator, start, bounds, budget, 1);
-
-  // Never slower than the whole backwards: their order, with each weight gradient at once.
-  OrderRunner runner;
-  IdOrders atOnce = weightGradientsAtOnce(*split, split->idsOf(unsplit));
-  runner.run(split->graph, atOnce, split->seconds, problem.costs.transfer);
-  uint64_t atOnceBytes = limited ? split->peakBytes(atOnce, runner.finish) : 0;
-  double least = std::numeric_limits<double>::infinity();
-  std::optional<SplitPlan> best;
-  for (const SplitPlan &plan : plans) {
-    SplitOutcome outcome = evaluator.evaluate(plan);
-    if ((limited && outcome.bytes > *problem.memoryLimit) ||
-        !(outcome.makespan < least * (1 - equalMakespan)))
-      continue;
-    least = outcome.makespan;
-    best = plan;
-  }
-  const bool atOnceFits = !limited || atOnceBytes <= *problem.memoryLimit;
-  if (best && !(atOnceFits && runner.makespan <= least))
-    if (std::optional<Schedule> schedule = evaluator.build(*best))
-      return *std::move(schedule);
-  if (atOnceFits) {
-    Schedule schedule = split->scheduleOf(atOnce);
-    schedule.window = unsplit.window;
-    schedule.warmupExtra = unsplit.warmupExtra;
-    return schedule;
-  }
-  return Error{"no order of weight gradients that was tried keeps activations within the memory "
-               "limit of " +
-               std::to_string(*problem.memoryLimit) +
-               " bytes a rank; the least limit that works with this schedule is " +
-               std::to_string(std::min(atOnceBytes, evaluator.leastBytes())) + " bytes"};
+  return SplitBuilder(problem, *split, unsplit, encoderFirst, moreHeld).run();
 }
 
 } // namespace bigmac::planning

@@ -67,4 +67,9 @@ uint64_t SplitProblem::peakBytes(const IdOrders &orders, const std::vector<doubl
   return *std::max_element(figures.peakBytes.begin(), figures.peakBytes.end());
 }
 
+uint32_t SplitProblem::encoderUnits(const IdOrders &orders,
+                                    const std::vector<double> &finish) const {
+  return measureOrders(reference, graph, orders, finish, seconds, problem->costs).peakEncoderUnits;
+}
+
 } // namespace bigmac::planning

@@ -57,6 +57,8 @@ public:
 
   /// Most activation bytes on a rank, of `orders` as timed by `finish`; 0 without activation bytes.
   uint64_t peakBytes(const IdOrders &orders, const std::vector<double> &finish) const;
+  /// Most encoder units alive on a rank.
+  uint32_t encoderUnits(const IdOrders &orders, const std::vector<double> &finish) const;
 };
 
 } // namespace bigmac::planning

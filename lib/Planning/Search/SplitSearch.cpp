@@ -208,15 +208,7 @@ SplitOutcome PlanEvaluator::evaluate(const SplitPlan &plan) {
   return entry->second;
 }
 
-std::optional<Schedule> PlanEvaluator::build(const SplitPlan &plan) {
-  FilledOrders filled = fill(plan);
-  if (!filled.complete)
-    return std::nullopt;
-  Schedule schedule = split.scheduleOf(filled.orders);
-  schedule.window = plan.shape.window;
-  schedule.warmupExtra = plan.shape.extra + plan.shape.longer;
-  return schedule;
-}
+IdOrders PlanEvaluator::build(const SplitPlan &plan) { return fill(plan).orders; }
 
 std::vector<SplitPlan> searchPlans(PlanEvaluator &evaluator, const SplitPlan &start,
                                    const SplitBounds &bounds, uint64_t budget, size_t count) {

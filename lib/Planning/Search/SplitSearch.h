@@ -63,8 +63,8 @@ public:
   PlanEvaluator(const SplitProblem &split, uint32_t held);
 
   SplitOutcome evaluate(const SplitPlan &plan);
-  /// Nothing where the plan deadlocks.
-  std::optional<Schedule> build(const SplitPlan &plan);
+  /// The orders of a plan that does not deadlock.
+  IdOrders build(const SplitPlan &plan);
   /// Actions that were timed.
   uint64_t work() const { return timed; }
   uint64_t leastBytes() const { return least; }
