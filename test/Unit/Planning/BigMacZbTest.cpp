@@ -216,7 +216,7 @@ TEST(Effort, Improves) {
       problem.effort = effort;
       std::optional<Built> built = build(ScheduleKind::BigMacZb, problem);
       ASSERT_TRUE(built);
-      EXPECT_EQ(findFault(problem, *built), "") << "round " << round << " effort " << effort;
+      EXPECT_EQ(findFault(*built), "") << "round " << round << " effort " << effort;
       *total += built->figures.makespan / built->figures.tightBound;
     }
   }
@@ -228,7 +228,7 @@ TEST(OneUnit, IsOptimal) {
   Problem problem = problemOf(8, 1, 8, costsOf({1, 2, 1, 2, 1, 2}));
   std::optional<Built> built = build(ScheduleKind::BigMacZb, problem);
   ASSERT_TRUE(built);
-  EXPECT_EQ(findFault(problem, *built), "");
+  EXPECT_EQ(findFault(*built), "");
   EXPECT_EQ(built->figures.makespan, built->figures.tightBound);
 }
 
