@@ -204,6 +204,14 @@ const Trial *Fitter::run(const Trial *&least) {
   if (best)
     return best;
   offer(runWithin(*loose));
+  // A hopeless limit is found out first.
+  Estimates estimates(frontiers);
+  estimates.learn(*loose);
+  if (!best && !planning::chooseRecompute(estimates.problemAt(*loose, limit)).fits) {
+    least = searchLeast();
+    if (!best)
+      return nullptr;
+  }
   if (!frontiers.empty()) {
     searchLevels(/*tightest=*/false);
     const Trial *tight = trials.runTightest(nothing);

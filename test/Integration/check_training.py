@@ -61,6 +61,39 @@ def check_gradients(path, folder, goldens, freeze):
     return worst
 
 
+def largest_arena(report):
+    with open(report) as file:
+        return max(rank["arena"] for rank in json.load(file)["ranks"])
+
+
+def squeezed_limit(compile_command, out, fraction):
+    """A limit between what the program needs without recomputation and with all of it."""
+    report = os.path.join(out, "bytes.json")
+    needs = []
+    for level in ["none", "full"]:
+        subprocess.run(compile_command + ["--compile-to=rt", f"--recompute={level}", f"--report={report}",
+                                          "-o", os.path.join(out, "rt.mlir")], check=True)
+        needs.append(largest_arena(report))
+    without, with_all = needs
+    if with_all >= without:
+        sys.exit(f"error: {with_all} bytes with recomputation, {without} without")
+    return int(without - fraction * (without - with_all))
+
+
+def check_memory(report, log, limit):
+    """The plan keeps the limit, and the run takes what was planned."""
+    with open(report) as file:
+        recomputed = json.load(file)["recomputation"]["tasks"]
+    planned = largest_arena(report)
+    if planned > limit or not recomputed:
+        sys.exit(f"error: {planned} bytes planned under a limit of {limit}, {len(recomputed)} tasks recompute")
+    with open(log) as file:
+        measured = max(row["peak_bytes"] for row in map(json.loads, file) if "loss" in row)
+    if measured != planned:
+        sys.exit(f"error: {measured} bytes measured, {planned} planned")
+    print(f"{measured} of {limit} bytes, {len(recomputed)} tasks recompute")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", help="a model's folder: model.onnx, data, goldens")
@@ -69,6 +102,8 @@ def main():
     parser.add_argument("--chunks", type=int, default=1)
     parser.add_argument("--schedule", default="bigmac")
     parser.add_argument("--option", action="append", default=[], help="more for bigmac-opt")
+    parser.add_argument("--squeeze", type=float, help="compile under a memory limit: this fraction of the way from the "
+                        "bytes without recomputation to those with all of it")
     parser.add_argument("--out", required=True, help="where to put the executable and its files")
     arguments = parser.parse_args()
 
@@ -79,13 +114,18 @@ def main():
     replicas = settings["data_parallel"]
     os.makedirs(arguments.out, exist_ok=True)
     train = os.path.join(arguments.out, "train")
-    subprocess.run(["bigmac-opt", os.path.join(arguments.folder, "model.onnx"), "-o", train,
-                    f"--ranks={arguments.ranks}", f"--chunks={arguments.chunks}",
-                    f"--microbatches={settings['microbatches']}", f"--data-parallel={replicas}",
-                    f"--schedule={arguments.schedule}"]
-                   + [f"--freeze={pattern}" for pattern in settings["freeze"]]
-                   + ([f"--loss-weight={settings['loss_weight']}"] if settings["loss_weight"] else [])
-                   + arguments.option, check=True)
+    compile_command = (["bigmac-opt", os.path.join(arguments.folder, "model.onnx"),
+                        f"--ranks={arguments.ranks}", f"--chunks={arguments.chunks}",
+                        f"--microbatches={settings['microbatches']}", f"--data-parallel={replicas}",
+                        f"--schedule={arguments.schedule}"]
+                       + [f"--freeze={pattern}" for pattern in settings["freeze"]]
+                       + ([f"--loss-weight={settings['loss_weight']}"] if settings["loss_weight"] else [])
+                       + arguments.option)
+    report, limit = train + ".json", None
+    if arguments.squeeze is not None:
+        limit = squeezed_limit(compile_command, arguments.out, arguments.squeeze)
+        compile_command += [f"--memory-limit={limit}", f"--report={report}"]
+    subprocess.run(compile_command + ["-o", train], check=True)
     world = arguments.ranks * replicas
     log, gradients = train + ".jsonl", train + ".gradients"
     command = ["mpirun", "--oversubscribe", "-np", str(world)] if world > 1 else []
@@ -97,6 +137,8 @@ def main():
                 "--warmup", str(settings["warmup"]), "--schedule", settings["schedule"]]
     subprocess.run(command, check=True)
 
+    if limit is not None:
+        check_memory(report, log, limit)
     with open(log) as file:
         steps = [row for row in map(json.loads, file) if "loss" in row]
     if len(steps) != len(run["steps"]):
