@@ -169,7 +169,8 @@ private:
       packing = packingOf(blocks.blocks, all, mostSectionEntries);
     if (!packing)
       return;
-    PackingSearch search(*packing, stepsFor(all.size()));
+    // Blocks may need more than the capacity where their buffers do not.
+    PackingSearch search(*packing, stepsFor(all.size()) / (options.capacity ? 16 : 1));
     if (!search.improve(best.peak, goal))
       return;
     best.peak = search.peak();
