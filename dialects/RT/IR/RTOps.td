@@ -89,14 +89,17 @@ def RT_RankOp : RT_ProgramItem<"rank", [NoTerminator, SingleBlock]> {
   let summary = "One rank's arena and instructions";
   let description = [{
     `memory` is the peak bytes of each memory class, in the order of the plan image's bm_memory.
+    `live` is the most bytes of activations, transfers, inputs and workspace that are alive at once:
+    what the scratch region is over that is lost to fragmentation.
     The scratch region is free after the last instruction.
   }];
   let arguments = (ins I64Attr:$rank, I64Attr:$arena, I64Attr:$scratch_offset,
-                       I64Attr:$scratch_bytes, DenseI64ArrayAttr:$memory);
+                       I64Attr:$scratch_bytes, DenseI64ArrayAttr:$memory,
+                       OptionalAttr<I64Attr>:$live);
   let regions = (region SizedRegion<1>:$bodyRegion);
   let assemblyFormat = [{
     $rank `arena` $arena `scratch` $scratch_offset `,` $scratch_bytes `memory` $memory
-    attr-dict-with-keyword $bodyRegion
+    (`live` $live^)? attr-dict-with-keyword $bodyRegion
   }];
 }
 

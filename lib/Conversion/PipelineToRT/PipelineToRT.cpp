@@ -218,7 +218,8 @@ LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const Rank
   SmallVector<uint64_t> offsets;
   for (uint64_t offset : placement->offsets)
     offsets.push_back(base + offset);
-  auto op = rt::RankOp::create(builder, scheduled.getLoc(), rank, arena, base, scratch, memory);
+  auto op = rt::RankOp::create(builder, scheduled.getLoc(), rank, arena, base, scratch, memory,
+                               builder.getI64IntegerAttr(placement->lowerBound));
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&op.getBodyRegion());
   writeInstructions(builder, rank, own, offsets);

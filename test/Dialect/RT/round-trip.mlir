@@ -17,8 +17,8 @@ rt.program @train ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
   rt.parameter @w class 0 position 0
   // CHECK: rt.task @f llm forward stage 0 reads ["x", 2] parameters [@w] gradients [] makes [1] bytes [32, 4, 16, 4, 0]
   rt.task @f llm forward stage 0 reads ["x", 2] parameters [@w] gradients [] makes [1] bytes [32, 4, 16, 4, 0]
-  // CHECK: rt.rank 0 arena 512 scratch 256, 256 memory [64, 64, 128, 4, 0, 0, 0, 0, 32] {
-  rt.rank 0 arena 512 scratch 256, 256 memory [64, 64, 128, 4, 0, 0, 0, 0, 32] {
+  // CHECK: rt.rank 0 arena 512 scratch 256, 256 memory [64, 64, 128, 4, 0, 0, 0, 0, 32] live 36 {
+  rt.rank 0 arena 512 scratch 256, 256 memory [64, 64, 128, 4, 0, 0, 0, 0, 32] live 36 {
     // CHECK: rt.zero at 64 bytes 64
     rt.zero at 64 bytes 64
     // CHECK: rt.load "x" microbatch 0 at 256
