@@ -120,6 +120,11 @@ llvm::json::Array bigmac::memoryReport(ModuleOp module) {
       llvm::json::Object bytes{{"rank", rank.getRank()}, {"arena", rank.getArena()}};
       for (auto [name, value] : llvm::zip(kClasses, rank.getMemory()))
         bytes[name] = value;
+      if (std::optional<uint64_t> live = rank.getLive(); live && *live > 0) {
+        bytes["live_bytes"] = static_cast<int64_t>(*live);
+        bytes["fragmentation"] =
+            static_cast<double>(rank.getScratchBytes()) / static_cast<double>(*live);
+      }
       ranks.push_back(std::move(bytes));
     }
   return ranks;
