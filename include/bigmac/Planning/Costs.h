@@ -101,8 +101,8 @@ struct Jitter {
 
 /// A heavy-tailed number of images, for one microbatch of a component: n or more images with
 /// probability (4 / (n + 3))^2, a Pareto distribution of exponent 2, whole numbers from 1 to
-/// mostImages. Half of all microbatches have 1 or 2 images, one in nine 9 or more, one in a hundred
-/// 37 or more; the mean is meanImages().
+/// mostImages. More than half of all microbatches have 1 or 2 images, one in nine 9 or more, one in
+/// a hundred 37 or more; the mean is meanImages().
 uint32_t imagesIn(const Jitter &jitter, Component component, uint32_t microbatch);
 inline constexpr uint32_t mostImages = 64;
 double meanImages();
