@@ -62,6 +62,18 @@ bool isEven(const Costs &costs) {
                                      !costs.activationBytes->weightGradient.isList()));
 }
 
+/// Whether every stage is trained in the same way: all have a backward, and all or none of them
+/// weight gradients.
+bool isTrainedThroughout(const Costs &costs, uint32_t stages) {
+  uint32_t withWeights = 0;
+  for (uint32_t stage = 0; stage < stages; ++stage) {
+    if (!costs.llmBackwardInput.at(stage))
+      return false;
+    withWeights += costs.llmBackwardWeight.at(stage) > 0;
+  }
+  return withWeights == 0 || withWeights == stages;
+}
+
 uint64_t wholeBytes(double bytes) {
   return static_cast<uint64_t>(std::min<double>(std::ceil(bytes), maxActivationBytes));
 }
@@ -173,6 +185,24 @@ Costs recutLlm(const Costs &costs, uint32_t stages, uint32_t newStages) {
   std::vector<Piece> given;
   for (uint32_t stage = 0; stage < stages; ++stage)
     given.push_back(stagePiece(costs, stage));
+  if (isTrainedThroughout(costs, stages)) {
+    Piece mean;
+    for (const Piece &piece : given) {
+      mean.forward += piece.forward / newStages;
+      mean.backwardInput += piece.backwardInput / newStages;
+      mean.backwardWeight += piece.backwardWeight / newStages;
+      mean.activation += piece.activation / newStages;
+      mean.waiting += piece.waiting / newStages;
+    }
+    recut.llmForward = mean.forward;
+    recut.llmBackwardInput = std::optional<double>(mean.backwardInput);
+    recut.llmBackwardWeight = mean.backwardWeight;
+    if (recut.activationBytes) {
+      recut.activationBytes->llm = wholeBytes(mean.activation);
+      recut.activationBytes->weightGradient = wholeBytes(mean.waiting);
+    }
+    return recut;
+  }
   std::vector<double> forward, backwardWeight;
   std::vector<std::optional<double>> backwardInput;
   std::vector<uint64_t> activation, waiting;

@@ -35,10 +35,12 @@ struct Split {
   bool complete = true;
 };
 
-/// The LLM of `costs`, given for `stages` stages, cut anew into `newStages` of equal total cost
-/// (forward and backward), by taking each given stage's cost and bytes as spread evenly over it. A
-/// new stage has a backward if any part of it has. With even costs each figure is exactly
-/// stages/newStages of what it was.
+/// The LLM of `costs`, given for `stages` stages, cut anew into `newStages`. Where all stages are
+/// trained in the same way, each of them takes an equal share of the forward, of the input gradient,
+/// of the weight gradient and of the bytes. Else the cuts are at equal total cost (forward and
+/// backward), each given stage's cost and bytes taken as spread evenly over it: a new stage has a
+/// backward if any part of it has. With even costs each figure is exactly stages/newStages of what
+/// it was.
 Costs recutLlm(const Costs &costs, uint32_t stages, uint32_t newStages);
 
 /// The split of problem.ranks with the least executed makespan within the memory limit; among

@@ -144,6 +144,20 @@ TEST(Recut, KeepsTheTotals) {
   }
 }
 
+// Stages that are trained alike become alike, whatever they were.
+TEST(Recut, EachPhaseIsSharedEvenly) {
+  Costs costs = costsOf({});
+  costs.llmForward = std::vector<double>{1, 2, 3, 6};
+  costs.llmBackwardInput = std::vector<std::optional<double>>{6, 3, 2, 1};
+  costs.llmBackwardWeight = std::vector<double>{1, 1, 1, 3};
+  Costs recut = recutLlm(costs, 4, 3);
+  for (uint32_t stage = 0; stage < 3; ++stage) {
+    EXPECT_DOUBLE_EQ(recut.llmForward.at(stage), 4);
+    EXPECT_DOUBLE_EQ(*recut.llmBackwardInput.at(stage), 4);
+    EXPECT_DOUBLE_EQ(recut.llmBackwardWeight.at(stage), 2);
+  }
+}
+
 TEST(Recut, FrozenStagesStayInFront) {
   Costs costs = costsOf({});
   costs.llmForward = std::vector<double>{2, 2, 1, 1};
