@@ -12,7 +12,7 @@ Result<Schedule> buildBigMacZb(const Problem &problem) {
   Result<Schedule> split = buildSplit(problem, *nested, false, problem.ranks);
   // Where waiting weight gradients hold more than the activations they replace, only whole
   // backwards may fit. A program's dependencies are of one kind: it is split, or it is not.
-  if (!split && !problem.dependencies)
+  if (!split && problem.memoryLimit && !problem.dependencies)
     return nested;
   return split;
 }

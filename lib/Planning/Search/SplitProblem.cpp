@@ -8,6 +8,9 @@
 namespace bigmac::planning {
 
 Result<SplitProblem> SplitProblem::build(const Problem &problem) {
+  if (problem.placement && *problem.placement != RankPlacement::everywhere(problem.ranks))
+    return Error{"schedules that split the backward have every component on all ranks, found a "
+                 "placement; use separate-stages for it, or no placement"};
   SplitProblem split;
   split.problem = &problem;
   split.workload = workloadOf(problem.costs, problem.ranks, problem.chunks, problem.microbatches);

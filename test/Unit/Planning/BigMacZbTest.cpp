@@ -203,6 +203,20 @@ TEST(MemoryLimit, MayLeaveOnlyWholeBackwards) {
   EXPECT_TRUE(buildSchedule(ScheduleKind::BigMacZb, problem));
 }
 
+TEST(Placement, OfComponentsOnSomeRanksIsRefused) {
+  Problem problem = problemOf(4, 1, 8, costsOf({1, 2, 1, 2}));
+  problem.placement = RankPlacement{{1, 3}, {0, 1}, {0, 0}};
+  for (ScheduleKind kind : {ScheduleKind::Zb, ScheduleKind::BigMacZb}) {
+    Problem limited = problem;
+    StandardDependencies dependencies(workloadOf(problem.costs, 4, 1, 8, problem.placement));
+    limited.dependencies = &dependencies;
+    Result<Schedule> refused = buildSchedule(kind, limited);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.message().find("every component on all ranks"), std::string::npos)
+        << refused.message();
+  }
+}
+
 // A few units only: there is no steady state to nest units in, and local search makes the order.
 TEST(Effort, Improves) {
   Uneven random(13);
