@@ -174,8 +174,7 @@ FailureOr<planning::AutoProblem> bigmac::layerCosts(ModuleOp module, const Compi
     return failure();
 
   auto unscheduled = *copy->getOps<UnscheduledOp>().begin();
-  FailureOr<Program> program =
-      Program::read(*unscheduled.getBody(), unscheduled.getRanks(), unscheduled.getChunks());
+  FailureOr<Program> program = Program::read(unscheduled);
   if (failed(program))
     return failure();
   FailureOr<planning::Costs> costs = taskCosts(*program, *copy, *model);

@@ -50,12 +50,17 @@ void bigmac::buildTrainingPipeline(OpPassManager &passes) {
 }
 
 void bigmac::buildPartitionPipeline(OpPassManager &passes, const CompileOptions &options) {
+  // Another name than a schedule's is an error of pipeline-schedule.
+  planning::Result<planning::ScheduleKind> kind = planning::parseScheduleKind(options.schedule);
   pipeline::PipelinePartitionOptions partition;
   partition.ranks = options.ranks;
   partition.chunks = options.chunks;
   partition.components.assign(options.components.begin(), options.components.end());
   partition.lossWeight = options.lossWeight;
   partition.device = options.device;
+  partition.separateStages = kind && *kind == planning::ScheduleKind::SeparateStages;
+  partition.microbatches = options.microbatches;
+  partition.effort = options.effort;
   passes.addPass(pipeline::createPipelinePartition(partition));
 }
 

@@ -51,8 +51,7 @@ static llvm::json::Object profileReport(const planning::Profile &profile, bool e
 FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const CompileOptions &options,
                                                      ReportPage &page) {
   auto scheduled = *module.getOps<ScheduledOp>().begin();
-  FailureOr<Program> program =
-      Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
+  FailureOr<Program> program = Program::read(scheduled);
   if (failed(program))
     return failure();
   planning::Schedule schedule = scheduleOf(scheduled, *program);
@@ -94,6 +93,14 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const Comp
     report["auto"] = autoReport(options.ranking);
   if (model->profile)
     report["profile"] = profileReport(*model->profile, scaled.empty());
+  if (schedule.placement) {
+    // Ranks that have nothing but the component, as bigmac-sim counts them.
+    const planning::RankRange &llm = schedule.placement->llm;
+    report["split"] =
+        llvm::json::Object{{"encoder", static_cast<int64_t>(llm.first)},
+                           {"llm", static_cast<int64_t>(llm.count)},
+                           {"generator", static_cast<int64_t>(schedule.ranks - llm.end())}};
+  }
 
   page.name = scheduled.getSchedule().str();
   page.transfer = costs.transfer;

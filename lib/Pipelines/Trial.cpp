@@ -23,8 +23,7 @@ uint32_t Trial::largestRank() const {
 
 FailureOr<std::vector<std::vector<RecomputeTask::Use>>>
 bigmac::usesOf(ScheduledOp scheduled, ArrayRef<TaskFrontier> frontiers) {
-  FailureOr<Program> program =
-      Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
+  FailureOr<Program> program = Program::read(scheduled);
   if (failed(program))
     return failure();
   llvm::StringMap<size_t> index;
@@ -72,8 +71,7 @@ OwningOpRef<ModuleOp> Trials::schedule(Trial &trial) {
   if (failed(passes.run(*copy)))
     return nullptr;
   auto scheduled = *copy->getOps<ScheduledOp>().begin();
-  FailureOr<Program> program =
-      Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
+  FailureOr<Program> program = Program::read(scheduled);
   if (failed(program))
     return nullptr;
   planning::Schedule orders = scheduleOf(scheduled, *program);

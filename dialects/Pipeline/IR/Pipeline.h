@@ -15,6 +15,9 @@
 #include "dialects/Pipeline/IR/PipelineDialect.h.inc"
 #include "dialects/Pipeline/IR/PipelineEnums.h.inc"
 
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Pipeline/IR/PipelineAttrs.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialects/Pipeline/IR/PipelineOps.h.inc"
 
@@ -26,7 +29,8 @@ planning::Phase toPlanning(Phase phase);
 
 /// `pipeline.order`'s storage of a rank's actions, and back.
 llvm::SmallVector<int32_t> packActions(llvm::ArrayRef<planning::Action> actions);
-std::vector<planning::Action> unpackActions(llvm::ArrayRef<int32_t> packed, uint32_t ranks);
+std::vector<planning::Action> unpackActions(llvm::ArrayRef<int32_t> packed,
+                                            const planning::RankPlacement &placement);
 
 } // namespace bigmac::pipeline
 

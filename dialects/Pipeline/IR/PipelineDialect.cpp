@@ -3,6 +3,8 @@
 #include "dialects/Pipeline/IR/Pipeline.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace bigmac::pipeline;
@@ -10,11 +12,66 @@ using namespace bigmac::pipeline;
 #include "dialects/Pipeline/IR/PipelineDialect.cpp.inc"
 #include "dialects/Pipeline/IR/PipelineEnums.cpp.inc"
 
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Pipeline/IR/PipelineAttrs.cpp.inc"
+
 void PipelineDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Pipeline/IR/PipelineAttrs.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Pipeline/IR/PipelineOps.cpp.inc"
       >();
+}
+
+//===----------------------------------------------------------------------===//
+// Placements
+//===----------------------------------------------------------------------===//
+
+Attribute PlacementAttr::parse(AsmParser &parser, Type) {
+  bigmac::planning::RankPlacement placement;
+  auto parseRange = [&]() -> ParseResult {
+    llvm::SMLoc loc = parser.getCurrentLocation();
+    StringRef name;
+    uint32_t first = 0, last = 0;
+    if (parser.parseKeyword(&name))
+      return failure();
+    std::optional<Component> component = symbolizeComponent(name);
+    if (!component)
+      return parser.emitError(loc, "expected llm, encoder or generator, found '") << name << "'";
+    bigmac::planning::RankRange &range = *component == Component::llm       ? placement.llm
+                                         : *component == Component::encoder ? placement.encoder
+                                                                            : placement.generator;
+    if (range.count)
+      return parser.emitError(loc, "gives the ranks of '") << name << "' a second time";
+    if (parser.parseInteger(first) || parser.parseKeyword("to") || parser.parseInteger(last))
+      return failure();
+    if (last < first || last == UINT32_MAX)
+      return parser.emitError(loc, "expected the first and the last rank, found ")
+             << first << " to " << last;
+    range = {first, last - first + 1};
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, parseRange))
+    return {};
+  return PlacementAttr::get(parser.getContext(), placement);
+}
+
+void PlacementAttr::print(AsmPrinter &printer) const {
+  bigmac::planning::RankPlacement placement = toPlanning();
+  const char *separator = "";
+  printer << "<";
+  for (Component component : {Component::encoder, Component::llm, Component::generator}) {
+    bigmac::planning::RankRange range = placement.of(bigmac::pipeline::toPlanning(component));
+    if (range.count == 0)
+      continue;
+    printer << separator << stringifyComponent(component) << " " << range.first << " to "
+            << range.last();
+    separator = ", ";
+  }
+  printer << ">";
 }
 
 namespace bigmac::pipeline {
@@ -35,30 +92,6 @@ planning::Phase toPlanning(Phase phase) {
                 static_cast<int>(Phase::forward_backward) ==
                     static_cast<int>(planning::Phase::ForwardBackward));
   return static_cast<planning::Phase>(phase);
-}
-
-llvm::SmallVector<int32_t> packActions(llvm::ArrayRef<planning::Action> actions) {
-  llvm::SmallVector<int32_t> packed;
-  packed.reserve(actions.size() * 3);
-  for (const planning::Action &action : actions)
-    packed.append({static_cast<int32_t>(action.component) * 4 + static_cast<int32_t>(action.phase),
-                   action.chunk, static_cast<int32_t>(action.microbatch)});
-  return packed;
-}
-
-std::vector<planning::Action> unpackActions(llvm::ArrayRef<int32_t> packed, uint32_t ranks) {
-  std::vector<planning::Action> actions;
-  for (size_t i = 0; i + 2 < packed.size(); i += 3) {
-    auto component = static_cast<planning::Component>(packed[i] / 4);
-    auto phase = static_cast<planning::Phase>(packed[i] % 4);
-    uint32_t microbatch = packed[i + 2];
-    if (component == planning::Component::Llm)
-      actions.push_back(planning::Action::llm(phase, packed[i + 1], microbatch));
-    else
-      actions.push_back(planning::Action::ofUnit(component, phase, microbatch / ranks, ranks,
-                                                 microbatch % ranks));
-  }
-  return actions;
 }
 
 } // namespace bigmac::pipeline

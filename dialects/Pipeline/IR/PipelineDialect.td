@@ -3,6 +3,7 @@
 #ifndef BIGMAC_DIALECTS_PIPELINE_PIPELINEDIALECT
 #define BIGMAC_DIALECTS_PIPELINE_PIPELINEDIALECT
 
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 
@@ -16,6 +17,32 @@ def Pipeline_Dialect : Dialect {
     one, a different op, when every rank has its order of actions. The rationale is in
     docs/Dialects/Pipeline.md.
   }];
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def Pipeline_PlacementAttr : AttrDef<Pipeline_Dialect, "Placement"> {
+  let mnemonic = "placement";
+  let summary = "Which ranks hold which component";
+  let description = [{
+    `<encoder 0 to 1, llm 2 to 5, generator 6 to 6>`: of each component its first and last rank. A
+    component that the program does not have is left out. The LLM's stages go around its L ranks:
+    stage s is chunk s / L on the (s mod L)-th of them. The ranks of encoder and of generator hold a
+    replica each and take the microbatches in turn.
+  }];
+  let parameters = (ins "uint32_t":$llmFirst, "uint32_t":$llmCount, "uint32_t":$encoderFirst,
+                        "uint32_t":$encoderCount, "uint32_t":$generatorFirst,
+                        "uint32_t":$generatorCount);
+  let builders = [AttrBuilder<(ins "const ::bigmac::planning::RankPlacement &":$placement), [{
+    return $_get($_ctxt, placement.llm.first, placement.llm.count, placement.encoder.first,
+                 placement.encoder.count, placement.generator.first, placement.generator.count);
+  }]>];
+  let extraClassDeclaration = [{
+    ::bigmac::planning::RankPlacement toPlanning() const {
+      return {{getLlmFirst(), getLlmCount()}, {getEncoderFirst(), getEncoderCount()},
+              {getGeneratorFirst(), getGeneratorCount()}};
+    }
+  }];
+  let hasCustomAssemblyFormat = 1;
 }
 
 def Pipeline_ComponentAttr : I32EnumAttr<"Component", "component of a multimodal model", [

@@ -1,5 +1,6 @@
 //===- PipelineOps.cpp - Verifiers and formats of pipeline ops -------------===//
 
+#include "PipelineOrder.h"
 #include "bigmac/Planning/Verifier.h"
 #include "dialects/NN/IR/NN.h"
 #include "dialects/Pipeline/IR/Pipeline.h"
@@ -11,76 +12,8 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
 
-//===----------------------------------------------------------------------===//
-// Order
-//===----------------------------------------------------------------------===//
-
-namespace {
-struct Kind {
-  StringRef name;
-  int32_t code;
-};
-} // namespace
-
-/// Longest names first, so that a prefix is not taken for the whole.
-static constexpr Kind kKinds[] = {{"EF", 4}, {"EB", 5}, {"GF", 8}, {"GB", 9},
-                                  {"G", 11}, {"F", 0},  {"B", 1},  {"W", 2}};
-
-static ParseResult parseActions(OpAsmParser &parser, DenseI32ArrayAttr &actions) {
-  SmallVector<int32_t> packed;
-  auto parseAction = [&]() -> ParseResult {
-    SMLoc loc = parser.getCurrentLocation();
-    std::string text;
-    if (parser.parseString(&text))
-      return failure();
-    StringRef rest = text;
-    const Kind *kind =
-        llvm::find_if(kKinds, [&](const Kind &k) { return rest.starts_with(k.name); });
-    if (kind == std::end(kKinds))
-      return parser.emitError(loc, "expected an action such as \"F0.3\" or \"EF5\", found \"")
-             << text << "\"";
-    rest = rest.drop_front(kind->name.size());
-    int32_t chunk = 0, microbatch = 0;
-    bool llm = kind->code < 4;
-    if ((llm && (rest.consumeInteger(10, chunk) || !rest.consume_front("."))) ||
-        rest.consumeInteger(10, microbatch) || !rest.empty() || chunk < 0 || microbatch < 0)
-      return parser.emitError(loc, "expected an action such as \"F0.3\" or \"EF5\", found \"")
-             << text << "\"";
-    packed.append({kind->code, chunk, microbatch});
-    return success();
-  };
-  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Square, parseAction))
-    return failure();
-  actions = parser.getBuilder().getDenseI32ArrayAttr(packed);
-  return success();
-}
-
-static void printActions(OpAsmPrinter &printer, Operation *, DenseI32ArrayAttr actions) {
-  printer << "[";
-  ArrayRef<int32_t> packed = actions.asArrayRef();
-  for (size_t i = 0; i + 2 < packed.size(); i += 3) {
-    const Kind *kind = llvm::find_if(kKinds, [&](const Kind &k) { return k.code == packed[i]; });
-    printer << (i ? ", \"" : "\"") << kind->name;
-    if (packed[i] < 4)
-      printer << packed[i + 1] << ".";
-    printer << packed[i + 2] << "\"";
-  }
-  printer << "]";
-}
-
 #define GET_OP_CLASSES
 #include "dialects/Pipeline/IR/PipelineOps.cpp.inc"
-
-LogicalResult OrderOp::verify() {
-  ArrayRef<int32_t> packed = getActions();
-  if (packed.size() % 3)
-    return emitOpError("expects triples of integers as its actions");
-  for (size_t i = 0; i < packed.size(); i += 3)
-    if (llvm::none_of(kKinds, [&](const Kind &k) { return k.code == packed[i]; }) ||
-        packed[i + 1] < 0 || packed[i + 1] > UINT16_MAX || packed[i + 2] < 0)
-      return emitOpError("has an action that does not exist at position ") << i / 3;
-  return success();
-}
 
 //===----------------------------------------------------------------------===//
 // Tasks and outputs
@@ -151,6 +84,11 @@ LogicalResult ObjectiveOp::verify() { return verifyScalar(*this, getValue()); }
 template <typename OpTy> static LogicalResult verifyProgram(OpTy op) {
   if (op.getRanks() < 1 || op.getChunks() < 1 || op.getSamples() < 1)
     return op.emitOpError("expects at least one rank, chunk and sample");
+  if (op.getPlacement())
+    if (planning::Status status = planning::checkPlacement(
+            op.getPlacement()->toPlanning(), std::min<uint64_t>(op.getRanks(), UINT32_MAX));
+        !status)
+      return op.emitOpError("has a placement that does not fit: ") << status.message();
   std::optional<StringRef> loss, weight;
   for (Operation &inner : *op.getBody()) {
     if (!isa<InputOp, TaskOp, OutputOp, ObjectiveOp, OrderOp>(inner))
@@ -165,7 +103,7 @@ template <typename OpTy> static LogicalResult verifyProgram(OpTy op) {
   }
   if (!loss)
     return op.emitOpError("has no output that is the loss");
-  if (failed(Program::read(*op.getBody(), op.getRanks(), op.getChunks())))
+  if (failed(Program::read(op)))
     return failure();
   return success();
 }
@@ -177,17 +115,20 @@ LogicalResult ScheduledOp::verifyRegions() {
     return failure();
   if (getMicrobatches() < 1 || getMicrobatches() > INT32_MAX)
     return emitOpError("expects at least one microbatch");
-  FailureOr<Program> program = Program::read(*getBody(), getRanks(), getChunks());
+  FailureOr<Program> program = Program::read(*this);
+  auto orders = getBody()->getOps<OrderOp>();
+  if (static_cast<uint64_t>(std::distance(orders.begin(), orders.end())) != getRanks())
+    return emitOpError("has ") << std::distance(orders.begin(), orders.end())
+                               << " orders, expected one for each of its " << getRanks()
+                               << " ranks";
   SmallVector<bool> seen(getRanks());
-  for (auto order : getBody()->getOps<OrderOp>()) {
+  for (auto order : orders) {
     int64_t rank = order.getRank();
     if (rank < 0 || rank >= static_cast<int64_t>(getRanks()) || seen[rank])
       return order.emitOpError("is of rank ")
              << rank << ", expected each below " << getRanks() << " once";
     seen[rank] = true;
   }
-  if (!llvm::all_of(seen, [](bool s) { return s; }))
-    return emitOpError("lacks the order of a rank");
   planning::Status status =
       planning::verifySchedule(scheduleOf(*this, *program), program->workload(getMicrobatches()),
                                ProgramDependencies(*program));

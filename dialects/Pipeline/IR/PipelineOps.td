@@ -21,15 +21,17 @@ def Pipeline_UnscheduledOp : Pipeline_Op<"unscheduled", [Symbol, IsolatedFromAbo
                                                          SingleBlock]> {
   let summary = "The tasks of one microbatch, before they are scheduled";
   let description = [{
-    `ranks` x `chunks` stages of the LLM; stage s is chunk s / ranks on rank s mod ranks. Every rank
-    has the whole encoder and the whole generator and runs them for its own microbatches.
+    Without a `placement` there are `ranks` x `chunks` stages of the LLM; stage s is chunk s / ranks
+    on rank s mod ranks, and every rank has the whole encoder and the whole generator and runs them
+    for its own microbatches. `placement` says which ranks hold which component instead.
     `samples` is the number of samples of a microbatch.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$ranks, I64Attr:$chunks,
-                       I64Attr:$samples);
+                       I64Attr:$samples, OptionalAttr<Pipeline_PlacementAttr>:$placement);
   let regions = (region SizedRegion<1>:$bodyRegion);
   let assemblyFormat = [{
-    $sym_name `ranks` $ranks `chunks` $chunks `samples` $samples attr-dict-with-keyword $bodyRegion
+    $sym_name `ranks` $ranks `chunks` $chunks `samples` $samples (`placement` $placement^)?
+    attr-dict-with-keyword $bodyRegion
   }];
   let hasRegionVerifier = 1;
 }
@@ -43,13 +45,14 @@ def Pipeline_ScheduledOp : Pipeline_Op<"scheduled", [Symbol, IsolatedFromAbove, 
     under the program's dependencies without deadlock.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$ranks, I64Attr:$chunks,
-                       I64Attr:$samples, StrAttr:$schedule, I64Attr:$microbatches,
-                       I64Attr:$window, I64Attr:$warmup_extra);
+                       I64Attr:$samples, OptionalAttr<Pipeline_PlacementAttr>:$placement,
+                       StrAttr:$schedule, I64Attr:$microbatches, I64Attr:$window,
+                       I64Attr:$warmup_extra);
   let regions = (region SizedRegion<1>:$bodyRegion);
   let assemblyFormat = [{
-    $sym_name `ranks` $ranks `chunks` $chunks `samples` $samples `schedule` $schedule
-    `microbatches` $microbatches `window` $window `warmup_extra` $warmup_extra
-    attr-dict-with-keyword $bodyRegion
+    $sym_name `ranks` $ranks `chunks` $chunks `samples` $samples (`placement` $placement^)?
+    `schedule` $schedule `microbatches` $microbatches `window` $window
+    `warmup_extra` $warmup_extra attr-dict-with-keyword $bodyRegion
   }];
   let hasRegionVerifier = 1;
 }

@@ -11,40 +11,59 @@ static uint64_t keyOf(Component component, Phase phase, int64_t stage) {
          static_cast<uint64_t>(component == Component::llm ? stage : 0) << 16;
 }
 
-FailureOr<Program> Program::read(Block &body, int64_t ranks, int64_t chunks) {
-  Program program;
-  program.numRanks = ranks;
-  program.numChunks = chunks;
+LogicalResult Program::readTasks(Block &body) {
   uint32_t nextChannel = 1;
   int64_t tasks = std::distance(body.op_begin<TaskOp>(), body.op_end<TaskOp>());
+  int64_t llmRanks = ranksOf(Component::llm).count;
   // Division, as the product of a hostile program's numbers overflows.
-  if (ranks < 1 || chunks < 1 || chunks > tasks / ranks)
+  if (numChunks > tasks / llmRanks)
     return body.getParentOp()->emitOpError("has ")
-           << ranks << " ranks x " << chunks << " chunks but only " << tasks
+           << llmRanks << " ranks x " << numChunks << " chunks but only " << tasks
            << " tasks, expected a forward task for each stage";
   for (auto task : body.getOps<TaskOp>()) {
     int64_t stage = task.getStage();
-    if (stage < 0 || stage >= ranks * chunks || (task.getComponent() != Component::llm && stage))
+    bool llm = task.getComponent() == Component::llm;
+    if (stage < 0 || stage >= (llm ? stages() : 1))
       return task.emitOpError("is of stage ")
-             << stage << ", expected one below "
-             << (task.getComponent() == Component::llm ? ranks * chunks : 1);
+             << stage << ", expected one below " << (llm ? stages() : 1);
+    if (ranksOf(task.getComponent()).count == 0)
+      return task.emitOpError("is of the ")
+             << stringifyComponent(task.getComponent()) << ", which the placement gives no ranks";
     auto [it, inserted] =
-        program.byAction.try_emplace(keyOf(task.getComponent(), task.getPhase(), stage), task);
+        byAction.try_emplace(keyOf(task.getComponent(), task.getPhase(), stage), task);
     if (!inserted) {
       auto diagnostic = task.emitOpError("repeats a component, phase and stage");
       diagnostic.attachNote(it->second.getLoc()) << "first used here";
       return diagnostic;
     }
-    program.all.push_back(task);
+    all.push_back(task);
     for (Value result : task.getOutputs())
-      program.channels[result] = nextChannel++;
+      channels[result] = nextChannel++;
   }
-  for (int64_t stage = 0, stages = ranks * chunks; stage < stages; ++stage)
-    if (!program.task(Component::llm, Phase::forward, stage))
+  for (int64_t stage = 0; stage < stages(); ++stage)
+    if (!task(Component::llm, Phase::forward, stage))
       return body.getParentOp()->emitOpError("has no forward task of stage ")
-             << stage << ", expected one for each of its " << stages << " stages";
+             << stage << ", expected one for each of its " << stages() << " stages";
+  return success();
+}
+
+template <typename OpTy> FailureOr<Program> Program::readProgram(OpTy op) {
+  Program program;
+  program.numRanks = op.getRanks();
+  program.numChunks = op.getChunks();
+  if (program.numRanks < 1 || program.numRanks > UINT32_MAX || program.numChunks < 1)
+    return op.emitOpError("expects at least one rank and chunk");
+  if (op.getPlacement())
+    program.explicitPlacement = op.getPlacement()->toPlanning();
+  program.placed = program.explicitPlacement.value_or(
+      planning::RankPlacement::everywhere(static_cast<uint32_t>(program.numRanks)));
+  if (failed(program.readTasks(*op.getBody())))
+    return failure();
   return program;
 }
+
+FailureOr<Program> Program::read(UnscheduledOp op) { return readProgram(op); }
+FailureOr<Program> Program::read(ScheduledOp op) { return readProgram(op); }
 
 TaskOp Program::task(Component component, Phase phase, int64_t stage) const {
   return byAction.lookup(keyOf(component, phase, stage));
@@ -53,21 +72,24 @@ TaskOp Program::task(Component component, Phase phase, int64_t stage) const {
 TaskOp Program::taskOf(uint32_t rank, const planning::Action &action) const {
   auto component = static_cast<Component>(action.component);
   auto phase = static_cast<Phase>(action.phase);
-  return task(component, phase, static_cast<int64_t>(action.chunk) * numRanks + rank);
+  planning::RankRange range = ranksOf(component);
+  if (!range.contains(rank))
+    return nullptr;
+  return task(component, phase,
+              static_cast<int64_t>(action.chunk) * range.count + (rank - range.first));
 }
 
 uint32_t Program::rankOf(TaskOp task, uint32_t microbatch) const {
-  if (task.getComponent() == Component::llm)
-    return task.getStage() % numRanks;
-  return microbatch % numRanks;
+  planning::RankRange range = ranksOf(task.getComponent());
+  return range.rankOf(task.getComponent() == Component::llm ? task.getStage() : microbatch);
 }
 
 planning::Action Program::actionOf(TaskOp task, uint32_t microbatch) const {
   planning::Phase phase = toPlanning(task.getPhase());
+  planning::RankRange range = ranksOf(task.getComponent());
   if (task.getComponent() == Component::llm)
-    return planning::Action::llm(phase, task.getStage() / numRanks, microbatch);
-  return planning::Action::ofUnit(toPlanning(task.getComponent()), phase, microbatch / numRanks,
-                                  numRanks, microbatch % numRanks);
+    return planning::Action::llm(phase, task.getStage() / range.count, microbatch);
+  return planning::Action::ofMicrobatch(toPlanning(task.getComponent()), phase, microbatch, range);
 }
 
 planning::Workload Program::workload(uint32_t microbatches) const {
@@ -75,10 +97,11 @@ planning::Workload Program::workload(uint32_t microbatches) const {
   workload.ranks = numRanks;
   workload.chunks = numChunks;
   workload.microbatches = microbatches;
+  workload.placement = explicitPlacement;
   workload.hasEncoder = static_cast<bool>(task(Component::encoder, Phase::forward, 0));
   workload.encoderBackward = static_cast<bool>(task(Component::encoder, Phase::backward, 0));
   workload.hasGenerator = static_cast<bool>(task(Component::generator, Phase::forward_backward, 0));
-  for (int64_t stage = 0; stage < numRanks * numChunks; ++stage) {
+  for (int64_t stage = 0; stage < stages(); ++stage) {
     workload.stageBackward.push_back(
         static_cast<bool>(task(Component::llm, Phase::backward, stage)));
     workload.stageWeightGradient.push_back(
@@ -92,13 +115,16 @@ planning::Schedule bigmac::pipeline::scheduleOf(ScheduledOp scheduled, const Pro
   schedule.ranks = scheduled.getRanks();
   schedule.chunks = scheduled.getChunks();
   schedule.microbatches = scheduled.getMicrobatches();
+  schedule.placement = program.placement();
   schedule.window = scheduled.getWindow();
   schedule.warmupExtra = scheduled.getWarmupExtra();
   schedule.splitBackward =
       llvm::is_contained(program.workload(schedule.microbatches).stageWeightGradient, true);
   schedule.orders.resize(schedule.ranks);
   for (auto order : scheduled.getBody()->getOps<OrderOp>())
-    schedule.orders[order.getRank()] = unpackActions(order.getActions(), schedule.ranks);
+    schedule.orders[order.getRank()] = unpackActions(
+        order.getActions(),
+        schedule.placement.value_or(planning::RankPlacement::everywhere(schedule.ranks)));
   return schedule;
 }
 

@@ -13,12 +13,20 @@ namespace bigmac::pipeline {
 /// The tasks of a program by what they are, and the values between them.
 class Program {
 public:
-  /// Reads the tasks of a program's body. Fails, with an error at the task, where two tasks are
-  /// the same action.
-  static mlir::FailureOr<Program> read(mlir::Block &body, int64_t ranks, int64_t chunks);
+  /// Reads the tasks of a program. Fails, with an error at the task, where two tasks are the same
+  /// action, where a stage has no forward, and where a component has no ranks.
+  static mlir::FailureOr<Program> read(UnscheduledOp op);
+  static mlir::FailureOr<Program> read(ScheduledOp op);
 
   int64_t ranks() const { return numRanks; }
   int64_t chunks() const { return numChunks; }
+  /// LLM stages: as many as ranks that have the LLM, times chunks.
+  int64_t stages() const { return ranksOf(Component::llm).count * numChunks; }
+  /// Absent: every component is on all ranks.
+  const std::optional<planning::RankPlacement> &placement() const { return explicitPlacement; }
+  planning::RankRange ranksOf(Component component) const {
+    return placed.of(toPlanning(component));
+  }
 
   /// The task that `action` runs on `rank`; null where the program has none.
   TaskOp taskOf(uint32_t rank, const planning::Action &action) const;
@@ -35,7 +43,12 @@ public:
   planning::Workload workload(uint32_t microbatches) const;
 
 private:
+  mlir::LogicalResult readTasks(mlir::Block &body);
+  template <typename OpTy> static mlir::FailureOr<Program> readProgram(OpTy op);
+
   int64_t numRanks = 1, numChunks = 1;
+  std::optional<planning::RankPlacement> explicitPlacement;
+  planning::RankPlacement placed;
   llvm::SmallVector<TaskOp> all;
   llvm::DenseMap<uint64_t, TaskOp> byAction;
   llvm::DenseMap<mlir::Value, uint32_t> channels;

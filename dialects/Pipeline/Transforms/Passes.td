@@ -16,6 +16,11 @@ def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
     Components come from `component` patterns, or from dataflow; stages are balanced by cost at
     points where few bytes are live.
 
+    With `separate-stages` encoder and generator get ranks of their own: lib/Planning searches the
+    split of ranks with the least makespan for `microbatches`, from the components' costs (a
+    backward as two forwards); the program's placement is the result, and the LLM is cut into
+    as many stages as the ranks left x chunks.
+
     Fails where the model has no loss, where a pattern matches nothing, where the encoder would
     read from the LLM, and where there are more stages than LLM layers.
   }];
@@ -29,7 +34,13 @@ def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
     Option<"lossWeight", "loss-weight", "std::string", "\"\"",
            "Name of the output that weights each microbatch's loss">,
     Option<"device", "device", "std::string", "\"cpu\"",
-           "Device that stages are balanced for: a built-in name, or a description's file">
+           "Device that stages are balanced for: a built-in name, or a description's file">,
+    Option<"separateStages", "separate-stages", "bool", "false",
+           "Give encoder and generator ranks of their own">,
+    Option<"microbatches", "microbatches", "int64_t", "0",
+           "Microbatches a step, for separate-stages; 0 for ranks">,
+    Option<"effort", "effort", "int64_t", "1",
+           "How far the search of separate-stages goes">
   ];
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect", "::mlir::func::FuncDialect"];
 }

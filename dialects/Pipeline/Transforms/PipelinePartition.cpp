@@ -2,6 +2,8 @@
 
 #include "Components.h"
 #include "LossTerms.h"
+#include "OpCost.h"
+#include "SearchPlacement.h"
 #include "StageCuts.h"
 #include "dialects/Pipeline/Transforms/CostModel.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
@@ -41,11 +43,11 @@ struct Output {
 
 class Partitioner {
 public:
-  Partitioner(ModuleOp module, func::FuncOp model, int64_t ranks, int64_t chunks,
-              ArrayRef<std::string> patterns, StringRef weightName,
-              const planning::DeviceModel &device)
-      : module(module), model(model), ranks(ranks), chunks(chunks), patterns(patterns),
-        weightName(weightName), device(device) {}
+  Partitioner(ModuleOp module, func::FuncOp model, const PipelinePartitionOptions &options,
+              ArrayRef<std::string> patterns, const planning::DeviceModel &device)
+      : module(module), model(model), options(options), ranks(options.ranks),
+        chunks(options.chunks), patterns(patterns), weightName(options.lossWeight), device(device) {
+  }
   LogicalResult run();
 
 private:
@@ -59,13 +61,20 @@ private:
       llvm::append_range(values, output.terms);
     return values;
   }
+  /// Finds the split of ranks, and with it the number of stages.
+  LogicalResult placeComponents(ArrayRef<Operation *> encoder, ArrayRef<Operation *> llm,
+                                ArrayRef<Operation *> generator);
   LogicalResult buildTask(OpBuilder &programBuilder, const Cell &cell);
   /// Ops outside the trunk that the cell's ops need, with the trunk ops, in program order.
   SmallVector<Operation *> opsOf(const Cell &cell, ArrayRef<Value> extra);
 
   ModuleOp module;
   func::FuncOp model;
+  const PipelinePartitionOptions &options;
   int64_t ranks, chunks, samples = 0;
+  /// LLM stages, and with separate-stages the ranks of each component.
+  int64_t stageCount = 0;
+  std::optional<planning::RankPlacement> placement;
   ArrayRef<std::string> patterns;
   StringRef weightName;
   const planning::DeviceModel &device;
@@ -205,20 +214,51 @@ LogicalResult Partitioner::assignCells() {
                            "--component llm=PATTERN");
   if (chunks == 0)
     chunks = std::max<int64_t>(1, layersOf(llm) / ranks);
-  FailureOr<SmallVector<int64_t>> stages = cutStages(model, llm, ranks * chunks, device);
+  stageCount = ranks * chunks;
+  if (options.separateStages && failed(placeComponents(encoder, llm, generator)))
+    return failure();
+  FailureOr<SmallVector<int64_t>> stages = cutStages(model, llm, stageCount, device);
   if (failed(stages))
     return failure();
   if (!encoder.empty())
     cells.push_back({Component::encoder, 0, encoder});
-  for (int64_t stage = 0; stage < ranks * chunks; ++stage)
+  for (int64_t stage = 0; stage < stageCount; ++stage)
     cells.push_back({Component::llm, stage, {}});
   for (auto [op, stage] : llvm::zip(llm, *stages))
-    cells[cells.size() - ranks * chunks + stage].trunk.push_back(op);
+    cells[cells.size() - stageCount + stage].trunk.push_back(op);
   if (!generator.empty())
     cells.push_back({Component::generator, 0, generator});
   for (const Cell &cell : cells)
     for (Operation *op : cell.trunk)
       cellOf[op] = &cell;
+  return success();
+}
+
+LogicalResult Partitioner::placeComponents(ArrayRef<Operation *> encoder, ArrayRef<Operation *> llm,
+                                           ArrayRef<Operation *> generator) {
+  SymbolTable symbols(module);
+  ComponentWork work;
+  auto measure = [&](ArrayRef<Operation *> ops) {
+    ComponentWork::Part part;
+    for (Operation *op : opsOf({Component::llm, 0, SmallVector<Operation *>(ops)}, {})) {
+      part.seconds += secondsOf(op, device);
+      if (auto get = dyn_cast<nn::GetParameterOp>(op))
+        part.trained |= symbols.lookup<nn::ParameterOp>(get.getParameter()).getTrained();
+    }
+    return part;
+  };
+  work.llm = measure(llm);
+  if (!encoder.empty())
+    work.encoder = measure(encoder);
+  if (!generator.empty())
+    work.generator = measure(generator);
+  FailureOr<planning::RankPlacement> found =
+      searchPlacement(model, work, ranks, chunks,
+                      options.microbatches ? options.microbatches : ranks, options.effort);
+  if (failed(found))
+    return failure();
+  placement = *found;
+  stageCount = placement->llm.count * chunks;
   return success();
 }
 
@@ -245,7 +285,7 @@ LogicalResult Partitioner::buildTask(OpBuilder &programBuilder, const Cell &cell
   // trunk (metrics of inputs alone) are computed by the last LLM stage.
   llvm::SetVector<Value> results;
   SmallVector<Value> extra;
-  bool last = cell.component == Component::llm && cell.stage == ranks * chunks - 1;
+  bool last = cell.component == Component::llm && cell.stage == stageCount - 1;
   for (Operation *op : cell.trunk)
     for (Value result : op->getResults())
       for (Operation *user : result.getUsers())
@@ -335,8 +375,10 @@ LogicalResult Partitioner::run() {
 
   OpBuilder builder(module.getContext());
   builder.setInsertionPointAfter(model);
-  auto unscheduled =
-      UnscheduledOp::create(builder, model.getLoc(), "train", ranks, chunks, samples);
+  auto unscheduled = UnscheduledOp::create(builder, model.getLoc(), builder.getStringAttr("train"),
+                                           ranks, chunks, samples, PlacementAttr());
+  if (placement)
+    unscheduled.setPlacementAttr(PlacementAttr::get(module.getContext(), *placement));
   builder.createBlock(&unscheduled.getBodyRegion());
   for (BlockArgument argument : model.getArguments()) {
     StringRef name = nameAttr(model.getArgAttr(argument.getArgNumber(), nn::kNameAttr), "");
@@ -374,10 +416,16 @@ struct PipelinePartitionPass : public pipeline::impl::PipelinePartitionBase<Pipe
       return signalPassFailure();
     }
     SmallVector<std::string> patterns(components.begin(), components.end());
+    PipelinePartitionOptions options;
+    options.ranks = ranks;
+    options.chunks = chunks;
+    options.lossWeight = lossWeight;
+    options.separateStages = separateStages;
+    options.microbatches = microbatches;
+    options.effort = effort;
     FailureOr<CostModel> costs = CostModel::load(model, device, /*profile=*/"");
-    if (failed(costs) || failed(Partitioner(getOperation(), model, ranks, chunks, patterns,
-                                            lossWeight, costs->device)
-                                    .run()))
+    if (failed(costs) ||
+        failed(Partitioner(getOperation(), model, options, patterns, costs->device).run()))
       signalPassFailure();
   }
 };

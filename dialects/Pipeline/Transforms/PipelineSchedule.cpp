@@ -14,6 +14,19 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::pipeline;
 
+/// Only separate-stages has components on ranks of their own, and it has nothing else.
+static LogicalResult checkPlaced(UnscheduledOp unscheduled, bool separate, StringRef schedule) {
+  if (separate && !unscheduled.getPlacement())
+    return unscheduled.emitError("has every component on all ranks, but schedule '")
+           << schedule << "' gives encoder and generator ranks of their own; partition the model "
+           << "with separate-stages (compile it again with --schedule=" << schedule << ")";
+  if (!separate && unscheduled.getPlacement())
+    return unscheduled.emitError("has components on ranks of their own, but schedule '")
+           << schedule << "' has every component on all ranks; use separate-stages, or partition "
+           << "the model without it (compile it again with --schedule=" << schedule << ")";
+  return success();
+}
+
 /// Schedules that split B from W take programs that are split, the others programs that are not.
 static LogicalResult checkSplit(UnscheduledOp unscheduled, bool splits, StringRef schedule) {
   for (auto task : unscheduled.getBody()->getOps<TaskOp>()) {
@@ -58,10 +71,11 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     auto kind = planning::parseScheduleKind(schedule.getValue());
     if (!kind)
       return unscheduled.emitError(kind.message());
-    if (failed(checkSplit(unscheduled, planning::splitsBackward(*kind), schedule)))
+    bool separate = *kind == planning::ScheduleKind::SeparateStages;
+    if (failed(checkPlaced(unscheduled, separate, schedule)) ||
+        failed(checkSplit(unscheduled, planning::splitsBackward(*kind), schedule)))
       return failure();
-    FailureOr<Program> program =
-        Program::read(*unscheduled.getBody(), unscheduled.getRanks(), unscheduled.getChunks());
+    FailureOr<Program> program = Program::read(unscheduled);
     if (failed(program))
       return failure();
     ProgramDependencies dependencies(*program);
@@ -69,6 +83,7 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
     problem.ranks = unscheduled.getRanks();
     problem.chunks = unscheduled.getChunks();
     problem.microbatches = count;
+    problem.placement = program->placement();
     FailureOr<CostModel> model = CostModel::load(unscheduled, device, profile);
     if (failed(model))
       return failure();
@@ -90,10 +105,10 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
       return unscheduled.emitError("cannot build the schedule: ") << built.message();
 
     OpBuilder builder(unscheduled);
-    auto scheduled = ScheduledOp::create(builder, unscheduled.getLoc(), unscheduled.getSymName(),
-                                         unscheduled.getRanks(), unscheduled.getChunks(),
-                                         unscheduled.getSamples(), schedule.getValue(), count,
-                                         built->window, built->warmupExtra);
+    auto scheduled = ScheduledOp::create(
+        builder, unscheduled.getLoc(), unscheduled.getSymName(), unscheduled.getRanks(),
+        unscheduled.getChunks(), unscheduled.getSamples(), unscheduled.getPlacementAttr(),
+        builder.getStringAttr(schedule.getValue()), count, built->window, built->warmupExtra);
     scheduled.getBodyRegion().takeBody(unscheduled.getBodyRegion());
     builder.setInsertionPointToEnd(scheduled.getBody());
     for (auto [rank, order] : llvm::enumerate(built->orders))

@@ -133,7 +133,7 @@ FailureOr<planning::Costs> pipeline::taskCosts(const Program &program, ModuleOp 
   auto seconds = [&](TaskOp task) { return task ? byTask->lookup(task) : 0.0; };
   planning::Costs costs;
   planning::ActivationBytes bytes;
-  int64_t stages = program.ranks() * program.chunks();
+  int64_t stages = program.stages();
   std::vector<double> forward, weight;
   std::vector<std::optional<double>> backward;
   std::vector<uint64_t> held, waiting;

@@ -22,6 +22,18 @@ void RTDialect::initialize() {
       >();
 }
 
+planning::Action ProgramOp::actionOf(TaskOp task, int64_t microbatch) {
+  planning::Component component = pipeline::toPlanning(task.getComponent());
+  planning::Phase phase = pipeline::toPlanning(task.getPhase());
+  uint32_t ranks = getPlacement() ? getPlacement()->toPlanning().of(component).count
+                                  : static_cast<uint32_t>(getRanks());
+  // A component without ranks has no tasks in a program of the compiler; this one is only named.
+  ranks = std::max(ranks, 1u);
+  if (component == planning::Component::Llm)
+    return planning::Action::llm(phase, task.getStage() / ranks, microbatch);
+  return planning::Action::ofMicrobatch(component, phase, microbatch, {0, ranks});
+}
+
 LogicalResult ClassOp::verify() {
   size_t members = getMembers().size();
   size_t trained = getTrained() ? members : 0;

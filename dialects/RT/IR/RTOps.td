@@ -20,14 +20,23 @@ def RT_ReadsAttr
 
 def RT_ProgramOp : RT_Op<"program", [Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
   let summary = "A training step of ranks x replicas processes";
+  let description = [{
+    `placement` says which ranks hold which component; without it all ranks hold all of them. What
+    ranks do follows from their instructions: here it only names actions in messages and traces.
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$ranks, I64Attr:$chunks,
-                       I64Attr:$replicas, I64Attr:$microbatches, I64Attr:$samples);
+                       I64Attr:$replicas, I64Attr:$microbatches, I64Attr:$samples,
+                       OptionalAttr<Pipeline_PlacementAttr>:$placement);
   let regions = (region SizedRegion<1>:$bodyRegion);
   let assemblyFormat = [{
     $sym_name `ranks` $ranks `chunks` $chunks `replicas` $replicas `microbatches` $microbatches
-    `samples` $samples attr-dict-with-keyword $bodyRegion
+    `samples` $samples (`placement` $placement^)? attr-dict-with-keyword $bodyRegion
   }];
   let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The action by which `task` runs for a microbatch.
+    ::bigmac::planning::Action actionOf(TaskOp task, int64_t microbatch);
+  }];
 }
 
 def RT_InputOp : RT_ProgramItem<"input"> {

@@ -87,13 +87,11 @@ FailureOr<ProgramIndex> ProgramIndex::read(ProgramOp program) {
 
 std::string ProgramIndex::action(TaskOp task, int64_t microbatch) const {
   ProgramOp of = program;
-  planning::Action action;
-  action.component = pipeline::toPlanning(task.getComponent());
-  action.phase = pipeline::toPlanning(task.getPhase());
+  planning::Action action = of.actionOf(task, microbatch);
   std::string text(planning::kindName(action));
   text += "(";
-  if (task.getComponent() == pipeline::Component::llm)
-    text += "chunk " + std::to_string(task.getStage() / of.getRanks()) + ", ";
+  if (action.component == planning::Component::Llm)
+    text += "chunk " + std::to_string(action.chunk) + ", ";
   return text + "microbatch " + std::to_string(microbatch) + ")";
 }
 

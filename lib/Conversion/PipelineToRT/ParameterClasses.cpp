@@ -33,10 +33,11 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
     for (ArrayAttr names : {task.getParameters(), task.getGradients()})
       for (auto name : names.getAsRange<FlatSymbolRefAttr>()) {
         std::set<int64_t> &ranks = holders[name.getValue()];
+        planning::RankRange range = program.ranksOf(task.getComponent());
         if (task.getComponent() == Component::llm)
-          ranks.insert(task.getStage() % program.ranks());
+          ranks.insert(range.rankOf(task.getStage()));
         else
-          for (int64_t rank = 0; rank < program.ranks(); ++rank)
+          for (uint32_t rank = range.first; rank < range.end(); ++rank)
             ranks.insert(rank);
       }
 

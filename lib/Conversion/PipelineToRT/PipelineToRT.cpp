@@ -229,8 +229,7 @@ LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const Rank
 LogicalResult Converter::run() {
   if (replicas < 1)
     return scheduled.emitError("expected at least one data-parallel replica, found ") << replicas;
-  FailureOr<Program> read =
-      Program::read(*scheduled.getBody(), scheduled.getRanks(), scheduled.getChunks());
+  FailureOr<Program> read = Program::read(scheduled);
   if (failed(read))
     return failure();
   program = std::move(*read);
@@ -247,7 +246,8 @@ LogicalResult Converter::run() {
   OpBuilder builder(scheduled);
   auto result = rt::ProgramOp::create(builder, scheduled.getLoc(), scheduled.getSymName(),
                                       scheduled.getRanks(), scheduled.getChunks(), replicas,
-                                      scheduled.getMicrobatches(), scheduled.getSamples());
+                                      scheduled.getMicrobatches(), scheduled.getSamples(),
+                                      scheduled.getPlacementAttr());
   builder.createBlock(&result.getBodyRegion());
   writeDeclarations(builder);
   for (auto [rank, own] : llvm::enumerate(*ranks))

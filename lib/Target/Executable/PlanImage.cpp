@@ -60,10 +60,11 @@ rt::ActionLabel ImageWriter::labelOf(StringRef callee, int64_t microbatch) {
   label.component = static_cast<bm_component>(task.getComponent());
   label.phase = static_cast<bm_phase>(task.getPhase());
   label.microbatch = microbatch;
+  planning::Action action = program.actionOf(task, microbatch);
   if (task.getComponent() == pipeline::Component::llm)
-    label.chunk = task.getStage() / program.getRanks();
+    label.chunk = action.chunk;
   else
-    label.unit = microbatch / program.getRanks();
+    label.unit = static_cast<int32_t>(action.unit);
   return label;
 }
 
