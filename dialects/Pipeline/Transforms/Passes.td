@@ -21,8 +21,9 @@ def PipelinePartition : Pass<"pipeline-partition", "::mlir::ModuleOp"> {
     backward as two forwards); the program's placement is the result, and the LLM is cut into
     as many stages as the ranks left x chunks.
 
-    Fails where the model has no loss, where a pattern matches nothing, where the encoder would
-    read from the LLM, and where there are more stages than LLM layers.
+    Fails where the model has no loss, where a trained parameter is not f32, where a pattern matches
+    nothing, where the encoder would read from the LLM, and where there are more stages than LLM
+    layers.
   }];
   let options = [
     Option<"ranks", "ranks", "int64_t", "1", "Pipeline ranks">,

@@ -370,6 +370,13 @@ LogicalResult Partitioner::run() {
            << ranks << " and " << chunks;
   if (!llvm::hasSingleElement(model.getBody()))
     return model.emitError("expected one block");
+  for (auto parameter : module.getOps<nn::ParameterOp>())
+    if (Type type = getElementTypeOrSelf(parameter.getType());
+        parameter.getTrained() && !type.isF32())
+      return parameter.emitError("parameter '")
+             << parameter.getSymName() << "' is trained, but its type is " << type
+             << "; trained parameters are f32: freeze it with --freeze=" << parameter.getSymName()
+             << ", or export the model in float32";
   if (failed(readInputs()) || failed(readOutputs()) || failed(assignCells()))
     return failure();
 
@@ -412,7 +419,8 @@ struct PipelinePartitionPass : public pipeline::impl::PipelinePartitionBase<Pipe
       model = function;
     }
     if (!model) {
-      getOperation().emitError("has no public function to partition");
+      getOperation().emitError("has no public function to partition; expected the model as the "
+                               "module's one public function, as --compile-to=import prints it");
       return signalPassFailure();
     }
     SmallVector<std::string> patterns(components.begin(), components.end());

@@ -15,6 +15,7 @@ def RT_Dialect : Dialect {
     The ops mirror the plan image of the runtime (runtime/include/bigmac-rt/plan.h), which is
     written from them. The rationale is in docs/Dialects/RT.md.
   }];
+  let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
 }
 
 #endif // BIGMAC_DIALECTS_RT_RTDIALECT

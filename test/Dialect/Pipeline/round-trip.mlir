@@ -36,3 +36,24 @@ pipeline.scheduled @timed ranks 1 chunks 1 samples 2 schedule "1f1b" microbatche
   // CHECK: pipeline.order rank 0 ["F0.0", "B0.0", "F0.1", "B0.1"]
   pipeline.order rank 0 ["F0.0", "B0.0", "F0.1", "B0.1"]
 }
+
+// CHECK: pipeline.unscheduled @apart ranks 3 chunks 1 samples 2 placement <encoder 0 to 1, llm 2 to 2> {
+pipeline.unscheduled @apart ranks 3 chunks 1 samples 2 placement <llm 2 to 2, encoder 0 to 1> {
+  %x = pipeline.input "x" : tensor<2x4xf32>
+  %loss, %y = pipeline.task @llm.0.forward llm forward stage 0 (%x) parameters [@w] gradients [] : (tensor<2x4xf32>) -> (tensor<f32>, tensor<2x4xf32>)
+  pipeline.output loss "loss" %loss : tensor<f32>
+}
+
+// CHECK: pipeline.scheduled @placed ranks 3 chunks 1 samples 2 placement <encoder 0 to 1, llm 2 to 2> schedule "separate-stages" microbatches 3 window 0 warmup_extra 0 {
+pipeline.scheduled @placed ranks 3 chunks 1 samples 2 placement <encoder 0 to 1, llm 2 to 2> schedule "separate-stages" microbatches 3 window 0 warmup_extra 0 {
+  %x = pipeline.input "x" : tensor<2x4xf32>
+  %e, %r = pipeline.task @llm.0.forward encoder forward stage 0 (%x) parameters [@w] gradients [] : (tensor<2x4xf32>) -> (tensor<f32>, tensor<2x4xf32>)
+  %loss, %y = pipeline.task @llm.0.forward llm forward stage 0 (%r) parameters [@w] gradients [] : (tensor<2x4xf32>) -> (tensor<f32>, tensor<2x4xf32>)
+  pipeline.output loss "loss" %loss : tensor<f32>
+  // CHECK: pipeline.order rank 0 ["EF0", "EF2"]
+  pipeline.order rank 0 ["EF0", "EF2"]
+  // CHECK: pipeline.order rank 1 ["EF1"]
+  pipeline.order rank 1 ["EF1"]
+  // CHECK: pipeline.order rank 2 ["F0.0", "F0.1", "F0.2"]
+  pipeline.order rank 2 ["F0.0", "F0.1", "F0.2"]
+}

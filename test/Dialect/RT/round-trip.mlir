@@ -35,3 +35,7 @@ rt.program @train ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
     rt.send to 1 channel 1 microbatch 0 at 320 bytes 4 slot 0
   }
 }
+
+// CHECK: rt.program @placed ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 placement <encoder 0 to 0, llm 1 to 1> {
+rt.program @placed ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 placement <encoder 0 to 0, llm 1 to 1> {
+}

@@ -1,6 +1,17 @@
 // Without patterns dataflow decides: what the cross-entropy needs beside tokens is the encoder, what
 // only the other loss term needs is the generator. Loss terms carry their coefficients.
 // RUN: bigmac-opt %s --pass-pipeline='builtin.module(pipeline-partition{ranks=2})' | FileCheck %s
+// RUN: bigmac-opt %s --pass-pipeline='builtin.module(pipeline-partition{ranks=4 separate-stages microbatches=8})' | FileCheck %s --check-prefix=APART
+// RUN: not bigmac-opt %s --pass-pipeline='builtin.module(pipeline-partition{ranks=4 separate-stages},pipeline-differentiate,pipeline-schedule{schedule=bigmac})' 2>&1 | FileCheck %s --check-prefix=PLACED
+// RUN: not bigmac-opt %s --pass-pipeline='builtin.module(pipeline-partition{ranks=2},pipeline-differentiate,pipeline-schedule{schedule=separate-stages})' 2>&1 | FileCheck %s --check-prefix=EVERYWHERE
+
+// With ranks of their own for encoder and generator, what is left cuts the LLM.
+// APART-LABEL: pipeline.unscheduled @train ranks 4 chunks 1 samples 2 placement <encoder 0 to 0, llm 1 to 2, generator 3 to 3>
+// APART: pipeline.task @llm.0.forward llm forward stage 0
+// APART: pipeline.task @llm.1.forward llm forward stage 1
+// APART-NOT: @llm.2.forward
+// PLACED: has components on ranks of their own, but schedule 'bigmac' has every component on all ranks
+// EVERYWHERE: has every component on all ranks, but schedule 'separate-stages' gives encoder and generator ranks of their own
 
 nn.parameter trained @vision : tensor<6x4xf32> = dense<0.5> : tensor<6x4xf32>
 nn.parameter trained @embed : tensor<8x4xf32> = dense<0.5> : tensor<8x4xf32>
