@@ -75,17 +75,19 @@ def main():
     if done.returncode not in (0, 1):
         sys.exit(f"error: bigmac-opt ended with {done.returncode}:\n{done.stderr[-2000:]}")
     counts = collections.Counter()
-    examples = {}
+    messages = collections.defaultdict(dict)
     missed = []
     for i, (kind, changed) in enumerate(planted):
         if not errors[i]:
             missed.append((kind, "\n".join(changed)))
         counts[kind] += 1
-        examples.setdefault(kind, errors[i][:1])
+        messages[kind].update(dict.fromkeys(errors[i][:1]))
     for kind, text in missed[:3]:
         print(f"not rejected: {kind}\n{text}")
     for kind in sorted(counts):
-        print(f"{kind}: {counts[kind]} planted: {examples[kind]}")
+        print(f"{kind}: {counts[kind]} planted")
+        for message in messages[kind]:
+            print(f"{kind}: {message}")
     print(f"{len(planted)} planted, {len(missed)} not rejected")
     sys.exit(1 if missed or not planted else 0)
 
