@@ -5,6 +5,8 @@
 #include "LayerCosts.h"
 #include "mlir/IR/Diagnostics.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace bigmac;
 using planning::AutoCandidate;
@@ -38,6 +40,9 @@ static LogicalResult setCounts(ModuleOp module, const AutoOptions &open, int64_t
     auto kind = planning::parseScheduleKind(*open.schedule);
     if (!kind)
       return module.emitError(kind.message());
+    if (*kind == ScheduleKind::SeparateStages)
+      return module.emitError("--auto does not search separate-stages, whose ranks hold different "
+                              "components; give --ranks and --chunks without --auto");
     problem.schedules = {*kind};
   }
   return success();
@@ -80,6 +85,9 @@ LogicalResult bigmac::chooseArrangement(ModuleOp module, CompileOptions &options
   std::vector<AutoCandidate> &candidates = ranking->candidates;
   size_t feasible = ranking->feasible();
   apply(candidates.front(), options);
+  // What a choice recomputes follows from a limit: the device's memory, where none was given.
+  if (!std::isinf(candidates.front().recompute))
+    options.memoryLimit = problem->memoryLimit;
   if (options.memoryLimit) {
     size_t chosen = 0;
     for (; chosen < std::min<size_t>(feasible, kMostPlans); ++chosen) {

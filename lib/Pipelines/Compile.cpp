@@ -106,6 +106,26 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options,
   return writeReport(module.getLoc(), std::move(report), options.report);
 }
 
+/// Options that act at a level which the input is past: kept, or an error.
+static LogicalResult checkLateOptions(ModuleOp module, const CompileOptions &options) {
+  Level level = levelOf(module);
+  if (level >= Level::Pipeline && options.recompute != "auto")
+    return module.emitError("--recompute=")
+           << options.recompute << " is for inputs without backwards, but this one is at level "
+           << levelName(level) << "; compile from an earlier level";
+  if (options.memoryLimit)
+    for (auto program : module.getOps<rt::ProgramOp>())
+      for (auto rank : program.getBody()->getOps<rt::RankOp>()) {
+        int64_t arena = rank.getArena();
+        if (arena > options.memoryLimit)
+          return rank.emitError("rank ")
+                 << rank.getRank() << " is planned with " << arena << " bytes, "
+                 << arena - options.memoryLimit
+                 << " more than --memory-limit allows; compile from an earlier level";
+      }
+  return success();
+}
+
 /// `fit` receives what is chosen where the levels pass the choice.
 static LogicalResult lowerTo(ModuleOp module, Level target, const CompileOptions &options,
                              MemoryFit &fit) {
@@ -113,13 +133,11 @@ static LogicalResult lowerTo(ModuleOp module, Level target, const CompileOptions
   if (level > target)
     return module.emitError("the input is at level ")
            << levelName(level) << ", later than " << levelName(target);
+  if (failed(checkLateOptions(module, options)))
+    return failure();
   if (level < Level::Training && target >= Level::Training &&
       failed(runPasses(module, "training level", options, buildTrainingPipeline)))
     return failure();
-  if (level >= Level::Pipeline && options.recompute != "auto")
-    return module.emitError("--recompute=")
-           << options.recompute << " is for inputs without backwards, but this one is at level "
-           << levelName(level) << "; compile from an earlier level";
   if (level < Level::Pipeline && target >= Level::Pipeline &&
       failed(runPasses(
           module, "partition", options,
@@ -217,7 +235,8 @@ static LogicalResult checkInputsKept(ModuleOp module, StringRef output) {
 
 LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &options,
                                         StringRef output) {
-  if (failed(checkWritable(module, output)) || failed(checkInputsKept(module, output)))
+  if (failed(checkWritable(module, output)) || failed(checkInputsKept(module, output)) ||
+      failed(checkLateOptions(module, options)))
     return failure();
   MemoryFit fit;
   if (levelOf(module) < Level::Scheduled &&

@@ -39,7 +39,7 @@ private:
   void readParameters(PieceCosts &piece, Component component, int64_t stage) const;
   void readPoints(PieceCosts &piece, Component component, int64_t stage, uint64_t held) const;
   PieceCosts readPart(Component component, const planning::Costs::Part &part, uint64_t held) const;
-  /// Of values that tasks up to `position` of the program make and later ones read.
+  /// Of values that tasks up to `stage` of the program make and later ones read.
   uint64_t crossingBytes(int64_t stage) const;
 
   const Program &program;

@@ -49,8 +49,8 @@ Log: each line has step (from 0), loss, the other scalar outputs by name (means 
 grad_norm (before clipping), lr, tokens_per_s (elements of the widest integer input of two dimensions,
 else samples), step_seconds, peak_bytes (memory behind the arena) and rss_bytes (of the whole process),
 both of the largest rank, phases (seconds in compute, wait, reduce, optimizer; mean over ranks), epoch;
-where they apply device_bytes (of the
-device's memory in use, with what its libraries take), data_starts_over, skipped, weights_hash. NaN is null.
+where they apply device_bytes (of the device's memory in use, with what its libraries take),
+data_starts_over, skipped, weights_hash. NaN is null.
 A step with NaN or infinity in its loss or gradients is skipped: the weights stay. Ten in a row end the
 run.
 Exit status: 0 done, 1 error, 2 wrong command line.)";

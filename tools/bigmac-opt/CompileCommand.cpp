@@ -245,6 +245,7 @@ static LogicalResult choose(ModuleOp module, CommandLine &options, CompileOption
   options.replicas = compile.replicas;
   options.microbatches = compile.microbatches;
   options.schedule = compile.schedule;
+  options.memoryLimit = compile.memoryLimit;
   return success();
 }
 

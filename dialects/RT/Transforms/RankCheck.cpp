@@ -295,7 +295,7 @@ LogicalResult RankCheck::check(RecordOp record) {
   return success();
 }
 
-void RankCheck::findRegions() {
+LogicalResult RankCheck::findRegions() {
   for (ClassOp of : index.classes) {
     auto member = llvm::find(of.getMembers(), static_cast<int64_t>(rank.getRank()));
     if (member == of.getMembers().end())
@@ -315,10 +315,26 @@ void RankCheck::findRegions() {
     add(of.getSecond()[i], shard, "second moments");
   }
   llvm::sort(regions);
+  uint64_t scratch = rank.getScratchOffset(), scratchEnd = scratch + rank.getScratchBytes();
+  const Region *previous = nullptr;
+  for (const Region &region : regions) {
+    if (previous && region.begin < previous->end)
+      return rank.emitOpError("has ") << region.what << " at " << region.begin << " inside the "
+                                      << previous->what << " that end at " << previous->end;
+    if (region.begin < scratchEnd && scratch < region.end)
+      return rank.emitOpError("has ")
+             << region.what << " at " << region.begin << " inside its scratch region";
+    previous = &region;
+  }
+  uint64_t end = std::max(scratchEnd, previous ? previous->end : 0);
+  if (end > rank.getArena())
+    return rank.emitOpError("uses ") << end << " bytes of an arena of " << rank.getArena();
+  return success();
 }
 
 FailureOr<RankMessages> RankCheck::run() {
-  findRegions();
+  if (failed(findRegions()))
+    return failure();
   for (Operation &op : *rank.getBody()) {
     LogicalResult good = llvm::TypeSwitch<Operation *, LogicalResult>(&op)
                              .Case<LoadOp, RunOp, SendOp, RecvOp, WaitOp, ZeroOp, RecordOp>(

@@ -53,7 +53,7 @@ private:
     bool operator<(const Region &other) const { return begin < other.begin; }
   };
 
-  void findRegions();
+  mlir::LogicalResult findRegions();
   mlir::LogicalResult check(LoadOp load);
   mlir::LogicalResult check(RunOp run);
   mlir::LogicalResult check(SendOp send);

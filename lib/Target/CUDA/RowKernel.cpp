@@ -370,13 +370,16 @@ private:
     SmallVector<Value> position;
     Value base = tensor;
     std::optional<unsigned> columnDim;
+    bool startsAligned = true;
     if (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
       base = slice.getSource();
       position = offsetsOf(slice.getMixedOffsets());
       llvm::SmallBitVector dropped = slice.getDroppedDims();
       for (unsigned i = 0; i < position.size(); ++i)
-        if (!dropped[i])
+        if (!dropped[i]) {
           columnDim = i;
+          startsAligned = isConstantIntValue(slice.getMixedOffsets()[i], 0);
+        }
     } else {
       unsigned rank = cast<RankedTensorType>(tensor.getType()).getRank();
       position.assign(rank, Value());
@@ -389,7 +392,9 @@ private:
     Value &column = position[*columnDim];
     column = column ? b.add(column, piece->column) : piece->column;
     auto type = VectorType::get({shape.vector}, getElementTypeOrSelf(base.getType()));
-    auto read = [&]() -> Value { return loadVector(type, buffer, position, *columnDim); };
+    auto read = [&]() -> Value {
+      return loadVector(type, buffer, position, *columnDim, startsAligned);
+    };
     if (!piece->inside)
       return read();
     auto branch = scf::IfOp::create(b, b.loc, type, piece->inside, /*withElseRegion=*/true);
@@ -402,12 +407,14 @@ private:
   }
 
   /// Elements next to one another in memory are one access, others are gathered.
-  Value loadVector(VectorType type, Value buffer, SmallVector<Value> position, unsigned columnDim) {
+  Value loadVector(VectorType type, Value buffer, SmallVector<Value> position, unsigned columnDim,
+                   bool startsAligned) {
     auto bufferType = cast<MemRefType>(buffer.getType());
     bool isContiguous = llvm::all_of(bufferType.getShape().drop_front(columnDim + 1),
                                      [](int64_t size) { return size == 1; });
     if (isContiguous) {
-      bool isAligned = columnDim == 0 || bufferType.getDimSize(columnDim) % shape.vector == 0;
+      bool isAligned =
+          startsAligned && (columnDim == 0 || bufferType.getDimSize(columnDim) % shape.vector == 0);
       int64_t alignment = isAligned
                               ? std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))
                               : bytesOf(type.getElementType());

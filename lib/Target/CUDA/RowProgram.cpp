@@ -96,6 +96,8 @@ private:
         if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, tensor::EmptyOp, linalg::FillOp,
                  affine::AffineApplyOp, arith::ConstantOp>(op))
           return fail("it holds a " + op.getName().getStringRef());
+        if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && !slice.hasUnitStride())
+          return fail("it reads with a stride");
         Value row = isa<tensor::InsertSliceOp>(op) ? op.getOperand(0) : op.getResult(0);
         if (!isa<affine::AffineApplyOp, arith::ConstantOp>(op) && !isRow(row))
           return fail("its values are rows of different sizes, or more than rows");
@@ -134,6 +136,11 @@ private:
     for (auto [i, yielded] : llvm::enumerate(inner.getBody()->getTerminator()->getOperands())) {
       BlockArgument carried = inner.getRegionIterArg(i);
       if (auto insert = yielded.getDefiningOp<tensor::InsertSliceOp>()) {
+        // Rows are stored as whole vectors.
+        bool isWide = insert.getSourceType().getRank() == 1;
+        if (isWide && (insert.getDroppedDims()[insert.getResultType().getRank() - 1] ||
+                       insert.getResultType().getShape().back() != program.columns))
+          return fail("a result's rows are not its last dimension");
         if (insert.getDest() != carried || !carried.hasOneUse() || !insert.hasUnitStride())
           return fail("a result's rows are also read");
         program.stores.push_back({static_cast<unsigned>(i), insert});

@@ -1,4 +1,4 @@
-//===- AccumulateFirst.cpp - The task-accumulate-first pass -----------------===//
+//===- AccumulateFirst.cpp - The task-accumulate-first pass ---------------===//
 
 #include "bigmac/Target/TaskPasses.h"
 #include "dialects/NN/IR/NN.h"

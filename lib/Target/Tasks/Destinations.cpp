@@ -1,4 +1,4 @@
-//===- Destinations.cpp - The task-destinations pass ------------------------===//
+//===- Destinations.cpp - The task-destinations pass ----------------------===//
 
 #include "bigmac/Target/TaskPasses.h"
 

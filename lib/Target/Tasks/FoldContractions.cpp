@@ -1,4 +1,4 @@
-//===- FoldContractions.cpp - The task-fold-contractions pass ---------------===//
+//===- FoldContractions.cpp - The task-fold-contractions pass -------------===//
 
 #include "bigmac/Target/TaskPasses.h"
 

@@ -1,4 +1,4 @@
-//===- FuseElementwise.cpp - The task-fuse-elementwise pass -----------------===//
+//===- FuseElementwise.cpp - The task-fuse-elementwise pass ---------------===//
 
 #include "bigmac/Target/TaskPasses.h"
 

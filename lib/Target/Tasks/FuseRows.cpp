@@ -1,4 +1,4 @@
-//===- FuseRows.cpp - The task-fuse-rows pass -------------------------------===//
+//===- FuseRows.cpp - The task-fuse-rows pass -----------------------------===//
 
 #include "RowGroups.h"
 

@@ -1,4 +1,4 @@
-//===- RaiseConcats.cpp - The task-raise-concats pass -----------------------===//
+//===- RaiseConcats.cpp - The task-raise-concats pass ---------------------===//
 
 #include "TensorParts.h"
 

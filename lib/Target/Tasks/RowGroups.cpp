@@ -1,4 +1,4 @@
-//===- RowGroups.cpp - Which ops run in one loop over rows -----------------===//
+//===- RowGroups.cpp - Which ops run in one loop over rows ----------------===//
 
 #include "RowGroups.h"
 

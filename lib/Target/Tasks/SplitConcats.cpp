@@ -1,4 +1,4 @@
-//===- SplitConcats.cpp - The task-split-concats pass -----------------------===//
+//===- SplitConcats.cpp - The task-split-concats pass ---------------------===//
 
 #include "TensorParts.h"
 

@@ -129,3 +129,35 @@ rt.program @regions ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
     rt.record "loss" microbatch 0 at 320
   }
 }
+
+// -----
+
+// Gradients may not lie on the parameters.
+rt.program @overlap ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [1]
+  rt.class 0 trained bytes 64 members [0] params [0] grads [32] first [128] second [192]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 4, 0]
+  // expected-error @+1 {{has gradients at 32 inside the parameters that end at 64}}
+  rt.rank 0 arena 512 scratch 256, 256 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 256
+    rt.run @f microbatch 0 at [256, 320, 0]
+    rt.record "loss" microbatch 0 at 320
+  }
+}
+
+// -----
+
+// Nor may anything lie past the arena's end.
+rt.program @past ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [1]
+  rt.class 0 trained bytes 64 members [0] params [0] grads [64] first [128] second [192]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1] bytes [32, 4, 0]
+  // expected-error @+1 {{uses 512 bytes of an arena of 448}}
+  rt.rank 0 arena 448 scratch 256, 256 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 256
+    rt.run @f microbatch 0 at [256, 320, 0]
+    rt.record "loss" microbatch 0 at 320
+  }
+}
