@@ -62,8 +62,8 @@ void declareOptions(CLI::App &app, Options &options) {
       ->required()
       ->type_name("COSTS.json");
   app.add_option("--schedule", options.schedules,
-                 "bigmac, 1f1b, interleaved, gpipe, encoder-first or separate-stages; several, "
-                 "separated by commas, are compared")
+                 "bigmac, bigmac-zb, 1f1b, interleaved, gpipe, zb, encoder-first or "
+                 "separate-stages; several, separated by commas, are compared")
       ->type_name("NAME")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -183,7 +183,7 @@ int runTool(int argc, char **argv) {
     return fail(std::string(error.what()) + " (--help lists the options)");
   }
   options.outputs.costs = options.costs;
-  if (Status status = checkOutputs(options.outputs); !status)
+  if (Status status = checkOutputs(options.outputs, options.costs); !status)
     return fail(status.message());
   Result<std::vector<sim::Simulation>> simulations = simulateAll(options);
   if (!simulations)

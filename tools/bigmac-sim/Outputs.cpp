@@ -8,6 +8,7 @@
 #include "bigmac/Report/Trace.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -95,18 +96,30 @@ std::string textReport(std::span<const Simulation> simulations) {
 
 } // namespace
 
-Status checkOutputs(const OutputOptions &options) {
+/// Whether two names are of one file, which need not be there yet.
+static bool isSameFile(const std::string &a, const std::string &b) {
+  if (a == "-" || b == "-")
+    return a == b;
+  std::error_code error;
+  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
+}
+
+Status checkOutputs(const OutputOptions &options, const std::string &input) {
   // Every file and who writes it.
   std::vector<std::pair<std::string, std::string>> files;
   for (const std::string &report : options.reports)
     files.emplace_back(report, "--report");
   files.emplace_back(options.trace, "--trace");
   files.emplace_back(options.actions, "--emit-actions");
-  for (size_t i = 0; i < files.size(); ++i)
+  std::erase_if(files, [](const auto &file) { return file.first.empty(); });
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (isSameFile(files[i].first, input))
+      return Error{files[i].second + " would write over the costs in " + input};
     for (size_t j = 0; j < i; ++j)
-      if (!files[i].first.empty() && files[i].first == files[j].first)
+      if (isSameFile(files[i].first, files[j].first))
         return Error{files[j].second + " and " + files[i].second + " both write to " +
                      files[i].first};
+  }
   return Status::success();
 }
 

@@ -22,7 +22,7 @@ struct OutputOptions {
 };
 
 /// Finds what cannot be written before anything is computed.
-planning::Status checkOutputs(const OutputOptions &options);
+planning::Status checkOutputs(const OutputOptions &options, const std::string &input);
 
 /// Writes the files, all or none as far as that can be known beforehand, and the table where
 /// nothing else takes the standard output.

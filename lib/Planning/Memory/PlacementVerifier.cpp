@@ -1,4 +1,4 @@
-//===- MemoryVerifier.cpp - Proves a placement ----------------------------===//
+//===- PlacementVerifier.cpp - Proves a placement -------------------------===//
 //
 // A sweep over time holds the places of the buffers that are alive, sorted by offset; as long as
 // they are disjoint, a new one needs comparing with its two neighbours only.

@@ -152,7 +152,9 @@ private:
       return;
     best.orders = evaluator.build(plan);
     best.makespan = outcome.makespan;
-    best.window = plan.shape.window == 0 ? unsplit.window : plan.shape.window;
+    // Encoder forwards that fill gaps run ahead of the order's own window.
+    best.window =
+        std::max(plan.shape.window == 0 ? unsplit.window : plan.shape.window, plan.earlyUnits);
     best.warmupExtra = plan.shape.extra + plan.shape.longer;
   }
 
