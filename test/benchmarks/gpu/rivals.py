@@ -109,14 +109,18 @@ def materialize(module, names, path, device, dtype):
 class Optimizer:
     """AdamW, which decays what has two dimensions or more, with float32 copies of the parameters if `master`."""
 
-    def __init__(self, parameters, master, fused):
+    def __init__(self, parameters, master, fused, options=OPTIMIZER):
         self.parameters = list(parameters)
         self.updated = [nn.Parameter(p.detach().float()) for p in self.parameters] if master else self.parameters
         decayed = [p for p in self.updated if p.dim() > 1]
         others = [p for p in self.updated if p.dim() <= 1]
         groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-        self.adamw = torch.optim.AdamW([group for group in groups if group["params"]], **OPTIMIZER, fused=fused)
+        self.adamw = torch.optim.AdamW([group for group in groups if group["params"]], **options, fused=fused)
         self.master = master
+
+    @property
+    def param_groups(self):
+        return self.adamw.param_groups
 
     @torch.no_grad()
     def step(self):
@@ -128,14 +132,17 @@ class Optimizer:
             torch._foreach_copy_(self.parameters, self.updated)
             self.adamw.zero_grad()
 
-    def zero_grad(self, keep_memory):
+    def zero_grad(self):
         for parameter in self.parameters:
-            if not keep_memory or parameter.grad is None:
-                parameter.grad = None
-        if keep_memory:
-            grads = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-            if grads:
-                torch._foreach_zero_(grads)
+            parameter.grad = None
+
+    def fill_grad(self):
+        """Zeros in the memory that gradients had, or in new memory."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            else:
+                parameter.grad.zero_()
 
 
 class Whole(nn.Module):
@@ -171,11 +178,10 @@ class DataParallel:
     def step(self, data, samples):
         own, batch = self.setup.microbatches // self.setup.world, data.batch
         outputs = []
-        self.optimizer.zero_grad(self.keep_memory)
         if self.keep_memory:
-            for parameter in self.optimizer.parameters:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
+            self.optimizer.fill_grad()
+        else:
+            self.optimizer.zero_grad()
         for index in range(own):
             first = (self.setup.rank * own + index) * batch
             microbatch = data.to_device({name: tensor[first : first + batch] for name, tensor in samples.items()})
@@ -259,7 +265,7 @@ class Pipeline:
         return inputs, torch.empty(len(benchmark.OUTPUTS), device="meta") if index + 1 == count else states
 
     def step(self, data, samples):
-        self.optimizer.zero_grad(False)
+        self.optimizer.zero_grad()
         first, last = self.setup.rank == 0, self.setup.rank + 1 == self.setup.world
         args = tuple(data.to_device(samples, ["images", "input_ids"]).values()) if first else ()
         late = data.to_device(samples, self.LATE) if last else {}

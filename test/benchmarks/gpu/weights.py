@@ -8,6 +8,8 @@ same numbers.
 """
 
 import argparse
+import dataclasses
+import json
 import math
 import pathlib
 import sys
@@ -61,10 +63,16 @@ def make_data(sizes, samples, seed=0):
 
 
 def write(folder, sizes, samples, device="cpu"):
+    """Leaves what is there already from the same sizes."""
     folder = pathlib.Path(folder)
+    made, wanted = folder / "made.json", json.dumps(dataclasses.asdict(sizes) | {"samples": samples})
+    if made.is_file() and made.read_text() == wanted:
+        return
+    made.unlink(missing_ok=True)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     save_file(initial_weights(sizes, device=device), folder / "init.safetensors")
     save_file(make_data(sizes, samples), folder / "data" / "train-00000.safetensors")
+    made.write_text(wanted)
 
 
 def main():
@@ -72,7 +80,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     benchmark.add_size_arguments(parser)
     parser.add_argument("--samples", type=int, default=128)
-    parser.add_argument("--device", default="cpu", help="where random numbers are drawn: cuda is faster")
+    parser.add_argument("--device", default="cpu", help="where random weights are drawn: cuda is faster")
     arguments = parser.parse_args()
     write(arguments.folder, benchmark.sizes_of(arguments), arguments.samples, arguments.device)
 
