@@ -1,10 +1,11 @@
 """Runs compiled training programs on the benchmark's weights and data: shared by `compare.py` and `parity.py`."""
 
+import importlib.util
 import json
 import os
 import pathlib
 import re
-import site
+import signal
 import subprocess
 import time
 
@@ -16,19 +17,34 @@ class Failed(RuntimeError):
 def execute(command, environment=None, timeout=None):
     """What it printed to standard output."""
     command = [str(part) for part in command]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+        out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
+        end(process)
         raise Failed(f"{' '.join(command)} was ended after {timeout:.0f} s") from None
-    if done.returncode != 0:
-        raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout
+    if process.returncode != 0:
+        raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{(out + err)[-4000:]}")
+    return out
+
+
+def end(process):
+    """Launchers end what they started when they are asked to, so they are asked first."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def environment_of_programs():
     """Finds NCCL, cuBLAS and cuDNN where PyTorch's packages brought them, so that both sides use the same ones."""
     environment = dict(os.environ)
-    folders = [str(path) for root in site.getsitepackages() for path in sorted(pathlib.Path(root, "nvidia").glob("*/lib"))]
+    packages = pathlib.Path(importlib.util.find_spec("torch").origin).parents[1]
+    folders = [str(path) for path in sorted(packages.glob("nvidia/*/lib"))]
     environment["LD_LIBRARY_PATH"] = ":".join([*filter(None, [environment.get("LD_LIBRARY_PATH")]), *folders])
     if os.geteuid() == 0:
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}

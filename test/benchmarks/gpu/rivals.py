@@ -8,7 +8,8 @@ FOLDER is what `weights.py` wrote. What a rival may be followed by: an attention
 
 Rivals    eager, compile, max-autotune (torch.compile's mode max-autotune-no-cudagraphs), reduce-overhead; on several devices
           pipeline-1f1b and pipeline-interleaved (torch.distributed.pipelining, stages compiled, encoder first, generator
-          last; two stages a rank when interleaved), ddp and ddp-eager.
+          last; two stages a rank when interleaved), ddp (the compiled model in DistributedDataParallel), ddp-outer
+          (DistributedDataParallel compiled, which cuts the backward at its buckets) and ddp-eager.
 Recipes   bf16      parameters, gradients and optimizer state in bf16
           master    parameters and gradients in bf16, the optimizer has float32 copies of the parameters
           autocast  float32 parameters and gradients, products in bf16 (not with pipelines)
@@ -39,7 +40,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import model as benchmark  # noqa: E402
 
 SINGLE = ["eager", "compile", "max-autotune", "reduce-overhead"]
-SEVERAL = ["pipeline-1f1b", "pipeline-interleaved", "ddp", "ddp-eager"]
+SEVERAL = ["pipeline-1f1b", "pipeline-interleaved", "ddp", "ddp-outer", "ddp-eager"]
 MODES = {"max-autotune": "max-autotune-no-cudagraphs", "reduce-overhead": "reduce-overhead"}
 RECIPES = ["bf16", "master", "autocast", "fp32"]
 # Where the first has no kernel for a shape or type, the next is taken.
@@ -169,11 +170,13 @@ class DataParallel:
         self.optimizer = setup.optimizer(network.parameters())
         # CUDA graphs would give each microbatch's gradients the same memory: these stay, and are added to.
         self.keep_memory = setup.name == "reduce-overhead"
-        if setup.compiled:
+        if setup.compiled and setup.name != "ddp-outer":
             self.module.compile(mode=MODES.get(setup.name), dynamic=False)
         if setup.name.startswith("ddp"):
             ids = [setup.device.index] if setup.device.type == "cuda" else None
             self.module = nn.parallel.DistributedDataParallel(self.module, device_ids=ids, gradient_as_bucket_view=True)
+        if setup.compiled and setup.name == "ddp-outer":
+            self.module.compile(dynamic=False)
 
     def step(self, data, samples):
         own, batch = self.setup.microbatches // self.setup.world, data.batch
