@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 
+import torch
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import model as benchmark  # noqa: E402
@@ -157,7 +159,7 @@ def print_summary(runs, tolerance):
         if all(sides):
             ours, theirs = sides
             memory = f", peak memory {ours.peak / theirs.peak:.2f} of its" if theirs.peak else ""
-            print(f"{devices} devices: {ours.name} is {theirs.median / ours.median:.3f} x as fast as {theirs.name}{memory}")
+            print(f"{devices} device{'s' if devices > 1 else ''}: {ours.name} is {theirs.median / ours.median:.3f} x as fast as {theirs.name}{memory}")
 
 
 def check_programs(programs, arguments):
@@ -171,8 +173,11 @@ def check_programs(programs, arguments):
 
 
 def commit():
-    done = subprocess.run(["git", "-C", pathlib.Path(__file__).parent, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    command = ["git", "-C", pathlib.Path(__file__).parent, "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # a copy without the repository
 
 
 def main():
@@ -210,8 +215,10 @@ def main():
     agree = False
     if session.runs:
         reference, agree = compare_losses(session.runs, tolerance)
+        machine = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
+        print(f"{machine}, PyTorch {torch.__version__}, commit {commit()}")
         print(f"{arguments.recipe}, {arguments.microbatches} microbatches of {sizes.batch} x {sizes.length} tokens, "
-              f"{arguments.steps} steps, commit {commit()}; losses against {reference.name}")  # fmt: skip
+              f"{arguments.steps} steps; losses against {reference.name}")  # fmt: skip
         print_table(session.runs, arguments, tolerance)
         print_summary(session.runs, tolerance)
     if arguments.json:
