@@ -159,7 +159,8 @@ def print_summary(runs, tolerance):
         if all(sides):
             ours, theirs = sides
             memory = f", peak memory {ours.peak / theirs.peak:.2f} of its" if theirs.peak else ""
-            print(f"{devices} device{'s' if devices > 1 else ''}: {ours.name} is {theirs.median / ours.median:.3f} x as fast as {theirs.name}{memory}")
+            speed = f"{ours.name} is {theirs.median / ours.median:.3f} x as fast as {theirs.name}"
+            print(f"{devices} device{'s' if devices > 1 else ''}: {speed}{memory}")
 
 
 def check_programs(programs, arguments):

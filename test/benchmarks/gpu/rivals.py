@@ -209,7 +209,8 @@ class Stage(nn.Module):
     def __init__(self, model, begin, end, first, last):
         super().__init__()
         self.model, self.begin, self.end, self.first, self.last = model, begin, end, first, last
-        model.llm.layers = nn.ModuleList(layer if begin <= i < end else nn.Identity() for i, layer in enumerate(model.llm.layers))
+        layers = [layer if begin <= i < end else nn.Identity() for i, layer in enumerate(model.llm.layers)]
+        model.llm.layers = nn.ModuleList(layers)
         if not first:
             model.encoder = model.projector = model.llm.embed = None
         if not last:
@@ -313,7 +314,8 @@ class Setup:
         self.weights = arguments.folder / "init.safetensors"
         self.dtype = torch.bfloat16 if self.recipe in ("bf16", "master") else torch.float32
         self.compiled = "eager" not in self.name and not arguments.no_compile
-        self.device = torch.device(arguments.device, int(os.environ.get("LOCAL_RANK", 0)) if arguments.device == "cuda" else None)
+        index = int(os.environ.get("LOCAL_RANK", 0)) if arguments.device == "cuda" else None
+        self.device = torch.device(arguments.device, index)
 
     def optimizer(self, parameters):
         return Optimizer(parameters, self.recipe == "master", fused=self.device.type == "cuda" or None)
