@@ -139,8 +139,8 @@ def judge(model, program, losses, reference, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="for the benchmark's weights and data")
-    parser.add_argument("--digits", nargs="*", default=[], type=Program, help="programs of the digits example")
-    parser.add_argument("--benchmark", nargs="*", default=[], type=Program, help="programs of the benchmark's model")
+    parser.add_argument("--digits", nargs="*", default=[], help="programs of the digits example")
+    parser.add_argument("--benchmark", nargs="*", default=[], help="programs of the benchmark's model")
     parser.add_argument("--variants", type=lambda text: text.split(","), help="PyTorch's runs; the first is compared with")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--init", type=pathlib.Path, help=argparse.SUPPRESS)
@@ -156,8 +156,9 @@ def main():
     if not arguments.digits + arguments.benchmark:
         parser.error("nothing to check: give --digits or --benchmark")
     try:
-        verdicts = check_digits(arguments.digits, arguments) + check_benchmark(arguments.benchmark, arguments)
-    except Failed as failure:
+        digits, own = ([Program(path) for path in paths] for paths in (arguments.digits, arguments.benchmark))
+        verdicts = check_digits(digits, arguments) + check_benchmark(own, arguments)
+    except (Failed, OSError) as failure:
         sys.exit(f"error: {failure}")
     sys.exit(0 if all(verdicts) else 1)
 
