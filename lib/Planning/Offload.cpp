@@ -3,80 +3,104 @@
 #include "bigmac/Planning/Offload.h"
 
 #include <algorithm>
-#include <map>
-#include <numeric>
+#include <queue>
 #include <utility>
 
 namespace bigmac::planning {
 
 namespace {
 
-/// Gaps with the same two actions.
+/// Gaps with the same two actions, as far as they are offloaded.
 struct Group {
-  uint32_t after, before;
+  uint32_t after = 0, before = 0;
+  uint64_t gaps = 0, bytes = 0;
   double seconds = 0;
-  std::vector<size_t> gaps;
   Trip trip;
 };
 
 /// One rank's copies.
-class TripPlanner {
+class RankCopies {
 public:
-  TripPlanner(const RankTimes &times, std::span<const Gap> gaps, const Link &host) : times(times) {
-    std::map<std::pair<uint32_t, uint32_t>, Group> byActions;
-    for (size_t i = 0; i < gaps.size(); ++i) {
-      const Gap &gap = gaps[i];
-      Group &group = byActions[{gap.after, gap.before}];
-      group.after = gap.after;
-      group.before = gap.before;
-      group.seconds += host.secondsOf(static_cast<double>(gap.bytes));
-      group.gaps.push_back(i);
-    }
-    for (auto &[actions, group] : byActions)
-      groups.push_back(std::move(group));
+  RankCopies(const RankTimes &times, const Link &host) : times(times), host(host) {
     // Times that differ by rounding are equal, so that each microbatch is treated alike.
     rounding = times.end.empty() ? 0 : 1e-9 * times.end.back();
   }
 
-  Trips run(size_t gaps) {
-    Trips trips;
-    // What has no time for its copies does not hold up the others'.
-    std::erase_if(groups, [this](const Group &group) {
-      return times.end[group.after] + 2 * group.seconds > times.start[group.before];
+  /// All gaps that may be offloaded, before anything else.
+  void declare(std::span<const Gap> gaps) {
+    for (const Gap &gap : gaps)
+      groups.push_back({gap.after, gap.before, 0, 0, 0, {}});
+  }
+  void finish() {
+    auto key = [](const Group &group) { return std::pair(group.after, group.before); };
+    std::sort(groups.begin(), groups.end(),
+              [&](const Group &a, const Group &b) { return key(a) < key(b); });
+    groups.erase(std::unique(groups.begin(), groups.end(),
+                             [&](const Group &a, const Group &b) { return key(a) == key(b); }),
+                 groups.end());
+    for (uint32_t i = 0; i < groups.size(); ++i)
+      byBefore.push_back(i);
+    std::sort(byBefore.begin(), byBefore.end(), [&](uint32_t a, uint32_t b) {
+      return std::pair(groups[a].before, groups[a].after) >
+             std::pair(groups[b].before, groups[b].after);
     });
+  }
+
+  Group &groupOf(const Gap &gap) {
+    return *std::lower_bound(groups.begin(), groups.end(), gap, [](const Group &a, const Gap &b) {
+      return std::pair(a.after, a.before) < std::pair(b.after, b.before);
+    });
+  }
+  const std::vector<Group> &all() const { return groups; }
+
+  /// Trips of all groups that have gaps; returns the seconds that the rank waits.
+  double plan() {
+    // What has no time for its copies does not hold up the others'.
+    out.clear();
+    back.clear();
+    for (Group &group : groups) {
+      group.trip = {};
+      group.seconds = static_cast<double>(group.gaps) * host.latency +
+                      static_cast<double>(group.bytes) / host.bandwidth;
+      if (enough(group))
+        out.push_back(&group);
+    }
+    for (uint32_t i : byBefore)
+      if (enough(groups[i]))
+        back.push_back(&groups[i]);
     for (;;) {
-      trips.exposed = copyOut() + copyBack();
-      size_t before = groups.size();
-      std::erase_if(groups, [](const Group &group) { return !group.trip.made(); });
-      if (groups.size() == before)
-        break;
+      double exposed = copyOut() + copyBack();
+      auto lost = [](const Group *group) { return !group->trip.made(); };
+      size_t before = out.size();
+      std::erase_if(back, lost);
+      std::erase_if(out, lost);
+      if (out.size() == before)
+        return exposed;
     }
-    trips.of.resize(gaps);
-    for (const Group &group : groups) {
-      trips.seconds += 2 * group.seconds;
-      for (size_t gap : group.gaps)
-        trips.of[gap] = group.trip;
-    }
-    return trips;
   }
 
 private:
+  /// Whether it has gaps, and would have time for them alone.
+  bool enough(const Group &group) const {
+    return group.gaps > 0 &&
+           times.end[group.after] + 2 * group.seconds <= times.start[group.before];
+  }
   double waited(double seconds) const { return seconds > rounding ? seconds : 0; }
 
-  /// By increasing `after`. Returns the seconds waited for.
+  /// Returns the seconds waited for.
   double copyOut() {
     double exposed = 0, free = 0;
     const auto count = static_cast<uint32_t>(times.start.size());
-    for (size_t i = 0; i < groups.size(); ++i) {
-      Group &group = groups[i];
+    auto starts = times.start.begin();
+    for (size_t i = 0; i < out.size(); ++i) {
+      Group &group = *out[i];
       size_t next = i + 1;
-      while (next < groups.size() && groups[next].after == group.after)
+      while (next < out.size() && out[next]->after == group.after)
         ++next;
-      uint32_t latest = next < groups.size() ? groups[next].after + 1 : count;
+      uint32_t latest = next < out.size() ? out[next]->after + 1 : count;
       double finish = std::max(free, times.end[group.after]) + group.seconds;
-      auto begin = times.start.begin();
-      auto gone = std::lower_bound(begin + group.after + 1, times.start.end(), finish - rounding);
-      group.trip.gone = std::min(static_cast<uint32_t>(gone - begin), latest);
+      auto gone = std::lower_bound(starts + group.after + 1, starts + latest, finish - rounding);
+      group.trip.gone = static_cast<uint32_t>(gone - starts);
       // Where the rank waits, all that follows moves with it.
       double stall = 0;
       if (group.trip.gone < count)
@@ -87,27 +111,20 @@ private:
     return exposed;
   }
 
-  /// By decreasing `before`: each as late as the ones after it leave room for.
+  /// Each as late as the ones after it leave room for.
   double copyBack() {
-    std::vector<Group *> order;
-    for (Group &group : groups)
-      order.push_back(&group);
-    std::sort(order.begin(), order.end(), [](const Group *a, const Group *b) {
-      return std::pair(a->before, a->after) > std::pair(b->before, b->after);
-    });
     double exposed = 0, busy = std::numeric_limits<double>::infinity();
-    for (size_t i = 0; i < order.size(); ++i) {
-      Group &group = *order[i];
+    auto starts = times.start.begin();
+    for (size_t i = 0; i < back.size(); ++i) {
+      Group &group = *back[i];
       size_t next = i + 1;
-      while (next < order.size() && order[next]->before == group.before)
+      while (next < back.size() && back[next]->before == group.before)
         ++next;
-      uint32_t earliest = next < order.size() ? order[next]->before : 0;
+      uint32_t earliest = next < back.size() ? back[next]->before : 0;
       double finish = std::min(busy, times.start[group.before]);
       double start = finish - group.seconds;
-      auto begin = times.start.begin();
-      auto later = std::upper_bound(begin, begin + group.before + 1, start + rounding);
-      uint32_t back = later == begin ? 0 : static_cast<uint32_t>(later - begin) - 1;
-      group.trip.back = std::max(back, earliest);
+      auto later = std::upper_bound(starts + earliest, starts + group.before + 1, start + rounding);
+      group.trip.back = std::max(static_cast<uint32_t>(later - starts), earliest + 1) - 1;
       double stall = waited(times.start[group.trip.back] - start);
       exposed += stall;
       busy = start + stall;
@@ -116,8 +133,14 @@ private:
   }
 
   const RankTimes &times;
-  std::vector<Group> groups;
+  Link host;
   double rounding = 0;
+  /// By `after`, then `before`.
+  std::vector<Group> groups;
+  /// By decreasing `before`, then `after`.
+  std::vector<uint32_t> byBefore;
+  /// Those that are copied, in both orders.
+  std::vector<Group *> out, back;
 };
 
 /// What one rank holds with some values offloaded.
@@ -131,17 +154,19 @@ struct RankState {
 class Chooser {
 public:
   explicit Chooser(const OffloadProblem &problem) : problem(problem), taken(problem.values.size()) {
-    usesOf.resize(problem.times.size());
-    for (size_t value = 0; value < problem.values.size(); ++value)
-      for (const OffloadValue::Use &use : problem.values[value].uses)
-        usesOf[use.rank].push_back({value, &use});
+    for (const RankTimes &times : problem.times)
+      copies.emplace_back(times, problem.host);
+    for (const OffloadValue &value : problem.values)
+      for (const OffloadValue::Use &use : value.uses)
+        copies[use.rank].declare(use.gaps);
+    for (RankCopies &rank : copies)
+      rank.finish();
     for (uint32_t rank = 0; rank < problem.times.size(); ++rank)
       states.push_back(evaluate(rank));
   }
 
   OffloadChoice run() {
-    while (missing() > 0 && takeBest())
-      ;
+    take();
     if (missing() == 0)
       relax();
     OffloadChoice choice;
@@ -165,26 +190,21 @@ private:
     return sum;
   }
 
-  RankState evaluate(uint32_t rank) const {
-    std::vector<Gap> gaps;
-    for (const auto &[value, use] : usesOf[rank])
-      if (taken[value])
-        gaps.insert(gaps.end(), use->gaps.begin(), use->gaps.end());
-    Trips trips = planTrips(problem.times[rank], gaps, problem.host);
+  RankState evaluate(uint32_t rank) {
+    RankState state;
+    state.exposed = copies[rank].plan();
     const std::vector<uint64_t> &live = problem.live[rank];
     std::vector<int64_t> device(live.size() + 1, 0), host(live.size() + 2, 0);
-    for (size_t i = 0; i < gaps.size(); ++i) {
-      if (!trips.of[i].made())
+    for (const Group &group : copies[rank].all()) {
+      if (!group.trip.made())
         continue;
-      auto bytes = static_cast<int64_t>(gaps[i].bytes);
-      device[trips.of[i].gone] -= bytes;
-      device[trips.of[i].back] += bytes;
+      auto bytes = static_cast<int64_t>(group.bytes);
+      device[group.trip.gone] -= bytes;
+      device[group.trip.back] += bytes;
       // Until the action that uses it has the copy.
-      host[gaps[i].after + 1] += bytes;
-      host[gaps[i].before + 1] -= bytes;
+      host[group.after + 1] += bytes;
+      host[group.before + 1] -= bytes;
     }
-    RankState state;
-    state.exposed = trips.exposed;
     int64_t there = 0, away = 0;
     for (size_t at = 0; at < live.size(); ++at) {
       there += device[at];
@@ -198,54 +218,75 @@ private:
     return state;
   }
 
+  void move(uint32_t value, bool away) {
+    taken[value] = away;
+    for (const OffloadValue::Use &use : problem.values[value].uses)
+      for (const Gap &gap : use.gaps) {
+        Group &group = copies[use.rank].groupOf(gap);
+        group.gaps += away ? 1 : -1;
+        group.bytes += away ? gap.bytes : -gap.bytes;
+      }
+  }
+
   /// With `value` taken or not: the states of its ranks.
-  std::vector<RankState> with(uint32_t value, bool take) {
+  std::vector<RankState> with(uint32_t value, bool away) {
     std::vector<RankState> result;
     bool before = taken[value];
-    taken[value] = take;
+    move(value, away);
     for (const OffloadValue::Use &use : problem.values[value].uses)
       result.push_back(evaluate(use.rank));
-    taken[value] = before;
+    move(value, before);
     return result;
   }
 
-  void set(uint32_t value, bool take, const std::vector<RankState> &changed) {
-    taken[value] = take;
+  void set(uint32_t value, bool away, const std::vector<RankState> &changed) {
+    move(value, away);
     for (size_t i = 0; i < changed.size(); ++i)
       states[problem.values[value].uses[i].rank] = changed[i];
   }
 
-  bool takeBest() {
+  /// What taking `value` saves of the missing bytes for each second; 0 where it cannot be taken.
+  double worthOf(uint32_t value, const std::vector<RankState> &changed) const {
     // Copies that are hidden cost next to nothing: what saves the most comes first.
     constexpr double kHidden = 1e-9;
-    double best = 0;
-    uint32_t bestValue = 0;
-    std::vector<RankState> bestStates;
-    for (uint32_t value = 0; value < taken.size(); ++value) {
-      if (taken[value])
-        continue;
-      std::vector<RankState> changed = with(value, true);
-      double saved = 0, seconds = 0;
-      bool room = true;
-      for (size_t i = 0; i < changed.size(); ++i) {
-        const RankState &old = states[problem.values[value].uses[i].rank];
-        saved += old.excess - changed[i].excess;
-        seconds += changed[i].exposed - old.exposed;
-        room &= changed[i].host <= problem.hostLimit;
-      }
-      if (saved <= 0 || !room || seconds > problem.values[value].recomputeSeconds)
-        continue;
-      double worth = saved / std::max(seconds, kHidden);
-      if (worth > best) {
-        best = worth;
-        bestValue = value;
-        bestStates = std::move(changed);
-      }
+    double saved = 0, seconds = 0;
+    for (size_t i = 0; i < changed.size(); ++i) {
+      const RankState &old = states[problem.values[value].uses[i].rank];
+      saved += old.excess - changed[i].excess;
+      seconds += changed[i].exposed - old.exposed;
+      if (changed[i].host > problem.hostLimit)
+        return 0;
     }
-    if (best == 0)
-      return false;
-    set(bestValue, true, bestStates);
-    return true;
+    if (saved <= 0 || seconds > problem.values[value].recomputeSeconds)
+      return 0;
+    return saved / std::max(seconds, kHidden);
+  }
+
+  void take() {
+    // What a value is worth falls as others are taken: the one that was worth the most is looked at
+    // again, and taken if it still is.
+    struct Candidate {
+      double worth;
+      uint32_t value;
+      bool operator<(const Candidate &other) const {
+        return worth != other.worth ? worth < other.worth : value > other.value;
+      }
+    };
+    std::priority_queue<Candidate> candidates;
+    for (uint32_t value = 0; value < taken.size() && missing() > 0; ++value)
+      candidates.push({worthOf(value, with(value, true)), value});
+    while (missing() > 0 && !candidates.empty()) {
+      Candidate best = candidates.top();
+      candidates.pop();
+      std::vector<RankState> changed = with(best.value, true);
+      best.worth = worthOf(best.value, changed);
+      if (best.worth == 0)
+        continue;
+      if (!candidates.empty() && best < candidates.top())
+        candidates.push(best);
+      else
+        set(best.value, true, changed);
+    }
   }
 
   /// Of values that are taken: what ranks would wait less without it, and its bytes.
@@ -280,14 +321,30 @@ private:
 
   const OffloadProblem &problem;
   std::vector<bool> taken;
-  std::vector<std::vector<std::pair<size_t, const OffloadValue::Use *>>> usesOf;
+  /// By rank.
+  std::vector<RankCopies> copies;
   std::vector<RankState> states;
 };
 
 } // namespace
 
 Trips planTrips(const RankTimes &times, std::span<const Gap> gaps, const Link &host) {
-  return TripPlanner(times, gaps, host).run(gaps.size());
+  RankCopies copies(times, host);
+  copies.declare(gaps);
+  copies.finish();
+  for (const Gap &gap : gaps) {
+    Group &group = copies.groupOf(gap);
+    ++group.gaps;
+    group.bytes += gap.bytes;
+  }
+  Trips trips;
+  trips.exposed = copies.plan();
+  for (const Group &group : copies.all())
+    if (group.trip.made())
+      trips.seconds += 2 * group.seconds;
+  for (const Gap &gap : gaps)
+    trips.of.push_back(copies.groupOf(gap).trip);
+  return trips;
 }
 
 double OffloadChoice::mostExposed() const {

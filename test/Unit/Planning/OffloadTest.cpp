@@ -181,6 +181,32 @@ TEST(Offload, SaysWhereNothingFits) {
   EXPECT_EQ(choice.deviceBytes[0], 250u);
 }
 
+/// A rank that runs forwards and backwards in turn, eight microbatches in flight, sixty values
+/// each.
+OffloadProblem steady(uint32_t microbatches) {
+  uint32_t count = 2 * microbatches;
+  OffloadProblem problem = problemOf(std::vector<std::vector<Gap>>(60), count, 0, 0);
+  problem.host = {100, 1e-3};
+  for (uint32_t value = 0; value < 60; ++value)
+    for (uint32_t after = 0; after + 17 < count; after += 2) {
+      uint64_t bytes = 1 + value % 7;
+      problem.values[value].uses[0].gaps.push_back({after, after + 17, bytes});
+      for (uint32_t at = after; at <= after + 17; ++at)
+        problem.live[0][at] += bytes;
+    }
+  problem.limit[0] = problem.live[0][count / 2] / 2;
+  return problem;
+}
+
+TEST(Offload, DoesNotDependOnTheLengthOfAStep) {
+  OffloadChoice few = chooseOffload(steady(64)), many = chooseOffload(steady(4096));
+  EXPECT_TRUE(few.fits);
+  EXPECT_FALSE(few.values.empty());
+  EXPECT_EQ(few.values, many.values);
+  EXPECT_EQ(few.deviceBytes, many.deviceBytes);
+  EXPECT_EQ(few.hostBytes, many.hostBytes);
+}
+
 /// What is chosen is what its trips come to, and no choice of fewer seconds was passed over by
 /// much.
 TEST(Offload, AgreesWithAllChoicesOfSmallProblems) {
