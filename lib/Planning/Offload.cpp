@@ -166,7 +166,9 @@ public:
   }
 
   OffloadChoice run() {
-    take();
+    do
+      take();
+    while (missing() > 0 && leap());
     if (missing() == 0)
       relax();
     OffloadChoice choice;
@@ -289,18 +291,63 @@ private:
     }
   }
 
+  bool onFullRank(uint32_t value) const {
+    const std::vector<OffloadValue::Use> &uses = problem.values[value].uses;
+    return std::any_of(uses.begin(), uses.end(), [this](const OffloadValue::Use &use) {
+      return states[use.rank].excess > 0;
+    });
+  }
+
+  /// One value more may make all copies of its group take an action longer, and save less than that
+  /// costs, where several more save more. Takes the largest that are left, as many as are best;
+  /// false where none are.
+  bool leap() {
+    std::vector<std::pair<uint64_t, uint32_t>> order;
+    for (uint32_t value = 0; value < taken.size(); ++value)
+      if (!taken[value] && onFullRank(value))
+        order.push_back({~bytesOf(value), value});
+    std::sort(order.begin(), order.end());
+    double least = missing(), seconds = 0, instead = 0;
+    size_t best = 0, tried = 0;
+    for (const auto &[bytes, value] : order) {
+      std::vector<RankState> changed = with(value, true);
+      for (size_t i = 0; i < changed.size(); ++i)
+        seconds += changed[i].exposed - states[problem.values[value].uses[i].rank].exposed;
+      instead += problem.values[value].recomputeSeconds;
+      set(value, true, changed);
+      ++tried;
+      bool room = std::all_of(states.begin(), states.end(), [this](const RankState &state) {
+        return state.host <= problem.hostLimit;
+      });
+      if (!room)
+        break;
+      if (missing() < least && seconds <= instead) {
+        least = missing();
+        best = tried;
+      }
+      if (least == 0)
+        break;
+    }
+    for (size_t i = tried; i > best; --i)
+      set(order[i - 1].second, false, with(order[i - 1].second, false));
+    return best > 0;
+  }
+
+  uint64_t bytesOf(uint32_t value) const {
+    uint64_t bytes = 0;
+    for (const OffloadValue::Use &use : problem.values[value].uses)
+      for (const Gap &gap : use.gaps)
+        bytes += gap.bytes;
+    return bytes;
+  }
+
   /// Of values that are taken: what ranks would wait less without it, and its bytes.
   std::pair<double, uint64_t> cost(uint32_t value) {
     std::vector<RankState> without = with(value, false);
     double seconds = 0;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < without.size(); ++i) {
-      const OffloadValue::Use &use = problem.values[value].uses[i];
-      seconds += states[use.rank].exposed - without[i].exposed;
-      for (const Gap &gap : use.gaps)
-        bytes += gap.bytes;
-    }
-    return {seconds, bytes};
+    for (size_t i = 0; i < without.size(); ++i)
+      seconds += states[problem.values[value].uses[i].rank].exposed - without[i].exposed;
+    return {seconds, bytesOf(value)};
   }
 
   void relax() {

@@ -101,9 +101,10 @@ struct OffloadChoice {
 };
 
 /// From nothing offloaded, takes the value that saves the most of what is missing for each second
-/// that ranks wait, until every rank is within its limit; then gives up what turned out not to be
-/// needed, dearest first. A value that makes ranks wait longer than recomputation would is not
-/// taken. Deterministic; the problem is well-formed (indexes in range, gaps within their orders).
+/// that ranks wait, until every rank is within its limit, or several where one alone saves nothing;
+/// then gives up what turned out not to be needed, dearest first. A value that makes ranks wait
+/// longer than recomputation would is not taken. Deterministic; the problem is well-formed (indexes
+/// in range, gaps within their orders).
 OffloadChoice chooseOffload(const OffloadProblem &problem);
 
 } // namespace bigmac::planning
