@@ -142,9 +142,12 @@ const Trial *Fitter::searchLevels(bool tightest, bool offloaded) {
   if (!current)
     return nullptr;
   estimates.learn(*current);
-  offer(current);
+  const Trial *found = nullptr;
+  if (offloaded && fits(current)) {
+    offer(current);
+    found = current;
+  }
   std::set<Levels> tried{nothing};
-  const Trial *found = fits(current) ? current : nullptr;
   uint64_t slack = 0;
   for (unsigned round = 0; round < kRounds && slack < limit; ++round) {
     RecomputeProblem problem = estimates.problemAt(*current, limit - slack);
