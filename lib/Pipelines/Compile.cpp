@@ -89,11 +89,18 @@ static LogicalResult lowerToRT(ModuleOp module, const CompileOptions &options,
     if (failed(recomputation))
       return failure();
     report["recomputation"] = std::move(*recomputation);
+    FailureOr<llvm::json::Object> offloading = offloadReport(module, options);
+    if (failed(offloading))
+      return failure();
+    report["offload"] = std::move(*offloading);
   }
   if (failed(runPasses(module, "memory plan and instructions", options, [&](OpPassManager &passes) {
         ConvertPipelineToRTOptions convert;
         convert.replicas = options.replicas;
         convert.memoryLimit = options.memoryLimit;
+        convert.hostLimit = options.hostLimit;
+        convert.device = options.device;
+        convert.profile = options.profile;
         passes.addPass(createConvertPipelineToRT(convert));
         passes.addPass(rt::createRTCheckProgram());
       })))
@@ -112,6 +119,10 @@ static LogicalResult checkLateOptions(ModuleOp module, const CompileOptions &opt
   if (level >= Level::Pipeline && options.recompute != "auto")
     return module.emitError("--recompute=")
            << options.recompute << " is for inputs without backwards, but this one is at level "
+           << levelName(level) << "; compile from an earlier level";
+  if (level >= Level::Scheduled && options.offload != "auto")
+    return module.emitError("--offload=")
+           << options.offload << " is for inputs that are not scheduled, but this one is at level "
            << levelName(level) << "; compile from an earlier level";
   if (options.memoryLimit)
     for (auto program : module.getOps<rt::ProgramOp>())
@@ -164,6 +175,7 @@ static LogicalResult lowerTo(ModuleOp module, Level target, const CompileOptions
             CompileOptions within = options;
             within.activationLimit = fit.activationLimit;
             buildSchedulePipeline(passes, within);
+            buildOffloadPipeline(passes, options, fit.offload);
           })))
     return failure();
   if (level < Level::RT && target >= Level::RT) {

@@ -1,4 +1,4 @@
-//===- FitMemory.cpp - Recomputation and window against a limit ------------===//
+//===- FitMemory.cpp - What is held, against a limit -----------------------===//
 
 #include "FitMemory.h"
 
@@ -87,8 +87,9 @@ private:
 
 class Fitter {
 public:
-  Fitter(Trials &trials, ArrayRef<TaskFrontier> frontiers, uint64_t limit)
-      : trials(trials), frontiers(frontiers), limit(limit), nothing(frontiers.size(), 0) {}
+  Fitter(Trials &trials, ArrayRef<TaskFrontier> frontiers, uint64_t limit, bool offload)
+      : trials(trials), frontiers(frontiers), limit(limit), offload(offload),
+        nothing(frontiers.size(), 0) {}
 
   /// The fastest choice found that fits. Null where none does: then `least` is the one that needs
   /// the least, or null after an error that is reported.
@@ -100,13 +101,16 @@ private:
     if (fits(trial) && (!best || trial->makespan < best->makespan))
       best = trial;
   }
-  const Trial *trial(const Levels &levels, bool tightest) {
-    return tightest ? trials.runTightest(levels) : trials.run(levels);
+  const Trial *trial(const Levels &levels, bool tightest, bool offloaded) {
+    const Trial *plain = tightest ? trials.runTightest(levels) : trials.run(levels);
+    const Trial *moved = plain && offloaded ? trials.runOffloaded(*plain, limit) : nullptr;
+    return moved ? moved : plain;
   }
   /// A schedule that holds as much less as is missing.
   const Trial *runWithin(const Trial &loose);
-  /// Recomputation under one kind of schedule; what fits is offered. Returns the last that fits.
-  const Trial *searchLevels(bool tightest);
+  /// Recomputation under one kind of schedule, with or without offloading; what fits is offered.
+  /// Returns the fastest that fits.
+  const Trial *searchLevels(bool tightest, bool offloaded);
   /// The same trials whatever the limit is, so that a limit named by an error works.
   const Trial *searchLeast();
 
@@ -115,6 +119,7 @@ private:
   Trials &trials;
   ArrayRef<TaskFrontier> frontiers;
   uint64_t limit;
+  bool offload;
   Levels nothing;
   const Trial *best = nullptr;
 };
@@ -131,20 +136,24 @@ const Trial *Fitter::runWithin(const Trial &loose) {
   return trials.run(loose.levels, allowed);
 }
 
-const Trial *Fitter::searchLevels(bool tightest) {
+const Trial *Fitter::searchLevels(bool tightest, bool offloaded) {
   Estimates estimates(frontiers);
-  const Trial *current = trial(nothing, tightest);
+  const Trial *current = trial(nothing, tightest, offloaded);
   if (!current)
     return nullptr;
   estimates.learn(*current);
-  std::set<Levels> tried{nothing};
   const Trial *found = nullptr;
+  if (offloaded && fits(current)) {
+    offer(current);
+    found = current;
+  }
+  std::set<Levels> tried{nothing};
   uint64_t slack = 0;
   for (unsigned round = 0; round < kRounds && slack < limit; ++round) {
     RecomputeProblem problem = estimates.problemAt(*current, limit - slack);
     planning::RecomputeChoice choice = planning::chooseRecompute(problem);
     Levels levels = estimates.own(choice.levels);
-    const Trial *next = trial(levels, tightest);
+    const Trial *next = trial(levels, tightest, offloaded);
     if (!next)
       return found;
     if (!tried.insert(levels).second) {
@@ -173,10 +182,14 @@ const Trial *Fitter::searchLeast() {
     if (!next)
       return false;
     estimates.learn(*next);
-    offer(next);
-    if (!least || next->mostBytes() < least->mostBytes())
-      least = next;
     current = next;
+    for (const Trial *each : {next, offload ? trials.runOffloaded(*next, 0) : nullptr}) {
+      if (!each)
+        continue;
+      offer(each);
+      if (!least || each->mostBytes() < least->mostBytes())
+        least = each;
+    }
     return true;
   };
   Levels all;
@@ -203,6 +216,14 @@ const Trial *Fitter::run(const Trial *&least) {
   offer(loose);
   if (best)
     return best;
+  if (offload) {
+    // Nothing is faster than copies that are all hidden.
+    const Trial *moved = trials.runOffloaded(*loose, limit);
+    if (moved)
+      offer(moved);
+    if (best && best->makespan <= loose->makespan)
+      return best;
+  }
   offer(runWithin(*loose));
   // A hopeless limit is found out first.
   Estimates estimates(frontiers);
@@ -212,11 +233,13 @@ const Trial *Fitter::run(const Trial *&least) {
     if (!best)
       return nullptr;
   }
-  if (!frontiers.empty()) {
-    searchLevels(/*tightest=*/false);
+  for (bool offloaded : {false, true}) {
+    if (offloaded ? !offload : frontiers.empty())
+      continue;
+    searchLevels(/*tightest=*/false, offloaded);
     const Trial *tight = trials.runTightest(nothing);
     if (tight && tight->activations != loose->activations)
-      if (const Trial *found = searchLevels(/*tightest=*/true))
+      if (const Trial *found = searchLevels(/*tightest=*/true, offloaded))
         if (const Trial *wide = trials.run(found->levels))
           offer(runWithin(*wide));
   }
@@ -262,12 +285,17 @@ FailureOr<MemoryFit> bigmac::fitMemory(ModuleOp module, const CompileOptions &op
     return fit;
 
   ArrayRef<TaskFrontier> free = forced ? ArrayRef<TaskFrontier>() : fit.frontiers;
+  FailureOr<CostModel> model = CostModel::load(module, options.device, /*profile=*/"");
+  if (failed(model))
+    return failure();
+  bool offload = options.offload == "auto" && model->device.hasOwnMemory();
   Trials trials(module, options, free);
   uint64_t limit = options.memoryLimit;
   const Trial *least = nullptr;
-  const Trial *chosen = Fitter(trials, free, limit).run(least);
+  const Trial *chosen = Fitter(trials, free, limit, offload).run(least);
   if (chosen) {
     fit.activationLimit = chosen->activationLimit;
+    fit.offload = chosen->offload;
     if (!forced) {
       fit.levels = chosen->levels;
       fit.recompute = trials.recompute(fit.levels);
@@ -281,6 +309,8 @@ FailureOr<MemoryFit> bigmac::fitMemory(ModuleOp module, const CompileOptions &op
   if (forced)
     diagnostic << " (with --recompute=" << options.recompute
                << "; --recompute=auto may do with less)";
+  if (options.offload == "none" && model->device.hasOwnMemory())
+    diagnostic << " (with --offload=none; --offload=auto may do with less)";
   ArrayRef<int64_t> classes = least->classes[least->largestRank()];
   diagnostic.attachNote() << "then rank " << least->largestRank() << " needs the most: parameters "
                           << classes[BM_MEM_PARAMETERS] << ", gradients "
@@ -320,4 +350,25 @@ FailureOr<llvm::json::Object> bigmac::recomputeReport(ModuleOp module, const Mem
   return llvm::json::Object{{"tasks", std::move(tasks)},
                             {"bytes_saved", llvm::json::Array(saved)},
                             {"seconds_added", planning::addedSeconds(problem, fit.levels)}};
+}
+
+FailureOr<llvm::json::Object> bigmac::offloadReport(ModuleOp module,
+                                                    const CompileOptions &options) {
+  auto scheduled = *module.getOps<ScheduledOp>().begin();
+  FailureOr<CostModel> model = CostModel::load(scheduled, options.device, options.profile);
+  if (failed(model))
+    return failure();
+  FailureOr<OffloadFigures> figures = offloadFigures(scheduled, module, *model);
+  if (failed(figures))
+    return failure();
+  llvm::json::Array values;
+  for (const OffloadFigures::Value &value : figures->values)
+    values.push_back(llvm::json::Object{{"value", value.number},
+                                        {"task", value.task},
+                                        {"bytes", value.bytes},
+                                        {"moved", value.moved},
+                                        {"stayed", value.stayed}});
+  return llvm::json::Object{{"values", std::move(values)},
+                            {"copy_seconds", llvm::json::Array(figures->seconds)},
+                            {"exposed_seconds", llvm::json::Array(figures->exposed)}};
 }

@@ -89,3 +89,13 @@ void bigmac::buildSchedulePipeline(OpPassManager &passes, const CompileOptions &
   schedule.activationLimit = options.activationLimit;
   passes.addPass(pipeline::createPipelineSchedule(schedule));
 }
+
+void bigmac::buildOffloadPipeline(OpPassManager &passes, const CompileOptions &options,
+                                  ArrayRef<int64_t> values) {
+  pipeline::PipelineOffloadOptions offload;
+  offload.all = options.offload == "all";
+  if (options.offload == "auto")
+    offload.values.assign(values.begin(), values.end());
+  if (offload.all || !offload.values.empty())
+    passes.addPass(pipeline::createPipelineOffload(offload));
+}

@@ -51,6 +51,16 @@ public:
             slots[recv.getSlot()] = current.lookup(recv.getOffset());
           })
           .Case([&](SendOp send) { slots[send.getSlot()] = current.lookup(send.getOffset()); })
+          .Case([&](OffloadOp offload) {
+            size_t index = current.lookup(offload.getOffset());
+            slots[offload.getSlot()] = index;
+            away[{offload.getValue(), offload.getMicrobatch()}] = held[index].memory;
+          })
+          .Case([&](FetchOp fetch) {
+            put(fetch.getOffset(), fetch.getBytes(),
+                away.lookup({fetch.getValue(), fetch.getMicrobatch()}));
+            slots[fetch.getSlot()] = current.lookup(fetch.getOffset());
+          })
           .Case([&](WaitOp wait) {
             // Done before the next action.
             if (action > 0)
@@ -103,6 +113,8 @@ private:
   /// What is at an offset now, and what a slot transfers.
   DenseMap<uint64_t, size_t> current;
   DenseMap<int64_t, size_t> slots;
+  /// What a value and microbatch in the host's memory is counted as.
+  DenseMap<std::pair<uint64_t, uint64_t>, bm_memory> away;
   /// Runs so far.
   uint32_t action = 0;
 };

@@ -125,6 +125,7 @@ llvm::json::Array bigmac::memoryReport(ModuleOp module) {
   for (auto program : module.getOps<rt::ProgramOp>())
     for (auto rank : program.getBody()->getOps<rt::RankOp>()) {
       llvm::json::Object bytes{{"rank", rank.getRank()}, {"arena", rank.getArena()}};
+      bytes["host_arena"] = rank.getHostArena();
       for (auto [name, value] : llvm::zip(kClasses, rank.getMemory()))
         bytes[name] = value;
       if (std::optional<uint64_t> live = rank.getLive(); live && *live > 0) {

@@ -139,21 +139,141 @@ const Trial *Trials::run(const std::vector<uint32_t> &levels, uint64_t activatio
   trial.levels = levels;
   trial.activationLimit = activationLimit;
   OwningOpRef<ModuleOp> copy = schedule(trial);
-  if (!copy || failed(planWorkspaces(*copy, trial)))
+  uint64_t hostBytes = 0;
+  if (!copy || failed(planWorkspaces(*copy, trial)) ||
+      failed(planMemory(std::move(copy), trial, hostBytes)))
     return nullptr;
+  result = std::move(trial);
+  return &*result;
+}
+
+LogicalResult Trials::planMemory(OwningOpRef<ModuleOp> copy, Trial &trial, uint64_t &hostBytes) {
+  PassManager offload(copy->getContext());
+  buildOffloadPipeline(offload, options, trial.offload);
+  if (failed(offload.run(*copy)))
+    return failure();
+  auto scheduled = *copy->getOps<ScheduledOp>().begin();
+  if (!scheduled.getBody()->getOps<OffloadOp>().empty()) {
+    FailureOr<CostModel> model = CostModel::load(scheduled, options.device, options.profile);
+    if (failed(model))
+      return failure();
+    FailureOr<OffloadFigures> figures = offloadFigures(scheduled, *copy, *model);
+    if (failed(figures))
+      return failure();
+    trial.makespan += *llvm::max_element(figures->exposed);
+  }
   ConvertPipelineToRTOptions convert;
   convert.replicas = options.replicas;
+  convert.device = options.device;
+  convert.profile = options.profile;
   PassManager passes(copy->getContext());
   passes.addPass(createConvertPipelineToRT(convert));
   if (failed(passes.run(*copy)))
-    return nullptr;
+    return failure();
+  trial.bytes.clear();
+  trial.classes.clear();
+  hostBytes = 0;
   for (auto program : copy->getOps<rt::ProgramOp>())
     for (auto rank : program.getBody()->getOps<rt::RankOp>()) {
       trial.bytes.push_back(rank.getArena());
       trial.classes.emplace_back(rank.getMemory());
+      hostBytes = std::max<uint64_t>(hostBytes, rank.getHostArena());
     }
-  result = std::move(trial);
-  return &*result;
+  return success();
+}
+
+/// Whether all that reads a value are later phases of the task that makes it: then they could
+/// compute it again.
+static bool isResidual(Value value, TaskOp maker) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    auto task = dyn_cast<TaskOp>(user);
+    return task && task.getComponent() == maker.getComponent() &&
+           task.getStage() == maker.getStage() && task.getPhase() > maker.getPhase();
+  });
+}
+
+void Trials::setRecomputeSeconds(OffloadFacts &facts, const std::vector<uint32_t> &levels) const {
+  llvm::StringMap<double> bytesPerSecond;
+  for (auto [frontier, level] : llvm::zip(frontiers, levels)) {
+    const RecomputePoint &now = frontier.points[level];
+    double &best = bytesPerSecond[frontier.task];
+    for (const RecomputePoint &more : llvm::drop_begin(frontier.points, level + 1))
+      best = std::max(best, static_cast<double>(now.heldBytes - more.heldBytes) /
+                                (more.seconds - now.seconds));
+  }
+  for (auto [value, result, maker] : llvm::zip(facts.problem.values, facts.values, facts.makers)) {
+    double rate = bytesPerSecond.lookup(recomputeName(maker));
+    if (rate == 0 || !isResidual(result, maker))
+      continue;
+    double bytes = 0;
+    for (const planning::OffloadValue::Use &use : value.uses)
+      for (const planning::Gap &gap : use.gaps)
+        bytes += static_cast<double>(gap.bytes);
+    value.recomputeSeconds = bytes / rate;
+  }
+}
+
+const Trial *Trials::runOffloaded(const Trial &plain, uint64_t limit) {
+  auto [it, inserted] =
+      offloaded.try_emplace({plain.levels, plain.activationLimit, limit}, std::nullopt);
+  std::optional<Trial> &best = it->second;
+  if (!inserted)
+    return best ? &*best : nullptr;
+  ScopedDiagnosticHandler quiet(module.getContext(), [](Diagnostic &) { return success(); });
+  Trial base;
+  base.levels = plain.levels;
+  base.activationLimit = plain.activationLimit;
+  OwningOpRef<ModuleOp> copy = schedule(base);
+  if (!copy || failed(planWorkspaces(*copy, base)))
+    return nullptr;
+  auto scheduled = *copy->getOps<ScheduledOp>().begin();
+  FailureOr<CostModel> model = CostModel::load(scheduled, options.device, options.profile);
+  if (failed(model))
+    return nullptr;
+  FailureOr<OffloadFacts> facts = offloadFacts(scheduled, *copy, *model);
+  if (failed(facts))
+    return nullptr;
+  if (limit)
+    setRecomputeSeconds(*facts, base.levels);
+  uint64_t hostLimit = options.hostLimit ? static_cast<uint64_t>(options.hostLimit)
+                                         : model->device.hostMemoryBytes.value_or(UINT64_MAX);
+  facts->problem.hostLimit = hostLimit;
+  // What a rank's arena takes beside the bytes that are alive.
+  std::vector<uint64_t> beside;
+  for (auto [rank, bytes] : llvm::enumerate(plain.bytes)) {
+    const std::vector<uint64_t> &live = facts->problem.live[rank];
+    uint64_t most = live.empty() ? 0 : *llvm::max_element(live);
+    beside.push_back(bytes - std::min(bytes, most));
+  }
+  for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
+    facts->problem.limit.clear();
+    for (uint64_t bytes : beside)
+      facts->problem.limit.push_back(limit - std::min(limit, bytes));
+    planning::OffloadChoice choice = planning::chooseOffload(facts->problem);
+    if (choice.values.empty())
+      break;
+    Trial next = base;
+    for (uint32_t value : choice.values)
+      next.offload.push_back(facts->numbers[value]);
+    uint64_t hostBytes = 0;
+    if (failed(planMemory(OwningOpRef<ModuleOp>(copy->clone()), next, hostBytes)))
+      break;
+    if (hostBytes > hostLimit) {
+      uint64_t over = hostBytes - hostLimit;
+      facts->problem.hostLimit -= std::min(facts->problem.hostLimit, over);
+      continue;
+    }
+    std::vector<uint64_t> bytes = next.bytes;
+    bool fits = next.mostBytes() <= limit;
+    if (!best || next.mostBytes() < best->mostBytes())
+      best = std::move(next);
+    if (fits || !choice.fits)
+      break;
+    // The live bytes were placed less well than without.
+    for (auto [rank, needed] : llvm::enumerate(bytes))
+      beside[rank] += needed - std::min(needed, limit);
+  }
+  return best ? &*best : nullptr;
 }
 
 const Trial *Trials::runTightest(const std::vector<uint32_t> &levels) {

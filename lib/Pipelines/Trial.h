@@ -3,6 +3,7 @@
 #ifndef BIGMAC_LIB_PIPELINES_TRIAL_H
 #define BIGMAC_LIB_PIPELINES_TRIAL_H
 
+#include "bigmac/Conversion/HostOffload.h"
 #include "bigmac/Pipelines/Compile.h"
 #include "bigmac/Planning/Recompute.h"
 #include "dialects/Pipeline/Transforms/Recompute.h"
@@ -10,6 +11,7 @@
 #include "llvm/ADT/StringMap.h"
 
 #include <map>
+#include <tuple>
 
 namespace bigmac {
 
@@ -21,8 +23,11 @@ struct Trial {
   uint64_t activationLimit = 0;
   /// By rank: activations by the schedule's figures, and the arena by the rt plan.
   std::vector<uint64_t> activations, bytes;
+  /// Numbers of the values that were chosen to wait in the host's memory.
+  std::vector<int64_t> offload;
   /// By rank: bytes by class (bm_memory).
   std::vector<mlir::SmallVector<int64_t>> classes;
+  /// With what the rank that waits longest for copies waits for them.
   double makespan = 0;
   /// By task function.
   llvm::StringMap<uint64_t> workspaces;
@@ -51,6 +56,10 @@ public:
   /// Null where no schedule keeps the activation limit; without a limit failures are diagnostics.
   /// The result stays valid.
   const Trial *run(const std::vector<uint32_t> &levels, uint64_t activationLimit = 0);
+  /// The same choice, with values offloaded until every rank takes at most `limit` bytes, if they
+  /// can be: those for which it pays (planning::chooseOffload). With a limit of 0: all that saves
+  /// any, at any price. Null where there are none, or they leave the host's limit.
+  const Trial *runOffloaded(const Trial &plain, uint64_t limit);
   /// With the schedule that holds the fewest activations.
   const Trial *runTightest(const std::vector<uint32_t> &levels);
 
@@ -61,11 +70,22 @@ private:
   /// A scheduled copy, and its figures in `trial`.
   mlir::OwningOpRef<mlir::ModuleOp> schedule(Trial &trial);
   mlir::LogicalResult planWorkspaces(mlir::ModuleOp copy, Trial &trial);
+  /// Places the memory of a copy that is scheduled, and has its workspaces, with `trial.offload`.
+  mlir::LogicalResult planMemory(mlir::OwningOpRef<mlir::ModuleOp> copy, Trial &trial,
+                                 uint64_t &hostBytes);
+  /// What recomputing as many bytes as each value has would add, at the best price from `levels`
+  /// on.
+  void setRecomputeSeconds(OffloadFacts &facts, const std::vector<uint32_t> &levels) const;
+
+  /// Of choices for one limit: each allows for how the one before was placed.
+  static constexpr unsigned kAttempts = 4;
 
   mlir::ModuleOp module;
   const CompileOptions &options;
   llvm::ArrayRef<pipeline::TaskFrontier> frontiers;
   std::map<std::pair<std::vector<uint32_t>, uint64_t>, std::optional<Trial>> done;
+  /// By levels, activation limit and limit.
+  std::map<std::tuple<std::vector<uint32_t>, uint64_t, uint64_t>, std::optional<Trial>> offloaded;
   /// By levels: the activation limit of the tightest schedule.
   std::map<std::vector<uint32_t>, uint64_t> tightest;
   /// Workspace bytes by a task function's text.

@@ -49,7 +49,7 @@ Result<DeviceModel> parseDevice(std::string_view text, std::string_view origin) 
   JsonFields fields(*root, "the device", problem);
   fields.allow({"name", "description", "sources", "product_flops", "vector_flops", "fraction",
                 "product_ramp_flops", "memory_bandwidth", "memory_bytes", "launch_seconds", "peer",
-                "network", "host", "devices_per_node"});
+                "network", "host", "host_memory_bytes", "devices_per_node"});
   DeviceModel device;
   device.name = fields.text("name");
   device.description = fields.text("description");
@@ -72,6 +72,8 @@ Result<DeviceModel> parseDevice(std::string_view text, std::string_view origin) 
   device.peer = readLink(fields.object("peer"));
   device.network = readLink(fields.object("network"));
   device.host = readLink(fields.object("host"));
+  if (fields.has("host_memory_bytes"))
+    device.hostMemoryBytes = static_cast<uint64_t>(fields.number("host_memory_bytes", 0, 1e18));
   device.devicesPerNode = static_cast<uint32_t>(fields.number("devices_per_node", 1, 1 << 20));
   if (!problem.text.empty())
     return Error{std::string(origin) + ": " + problem.text};

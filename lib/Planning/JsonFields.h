@@ -26,6 +26,7 @@ public:
 
   /// Any other member is a problem.
   void allow(std::initializer_list<std::string_view> keys) const;
+  bool has(std::string_view key) const { return value->find(key) != nullptr; }
   /// Required members. A number from `least` to `most`; an object.
   double number(std::string_view key, double least, double most) const;
   std::string text(std::string_view key) const;

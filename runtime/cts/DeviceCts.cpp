@@ -96,6 +96,60 @@ TEST_P(DeviceCts, CallsAreInOrder) {
     ASSERT_EQ(out[i], (y[i] + 2 * x[i]) * 0.5f + 2 * x[i]);
 }
 
+/// Bytes wait in the host's memory while the device computes, in lists that are kept and outside.
+TEST_P(DeviceCts, CopiesRunBesideCalls) {
+  constexpr uint64_t kBytes = kAxpy * 4, kPlaces = 3;
+  auto *host = static_cast<std::byte *>(device->hostMemory(kPlaces * kBytes));
+  auto *out = static_cast<float *>(device->hostMemory(kBytes));
+  device->prepareCopies(kPlaces);
+  auto issue = [&] {
+    // Each place is doubled while the one before leaves; what was left behind is overwritten.
+    for (uint32_t i = 0; i < kPlaces; ++i) {
+      uint64_t at = i * 16384;
+      void *args[] = {device->address(at), device->address(at)};
+      device->run(GetParam().delay, nullptr);
+      device->run(GetParam().axpy, args); // times three
+      device->offload(i, host + i * kBytes, at, kBytes);
+      if (i == 0)
+        continue;
+      device->await(i - 1);
+      device->fill(at - 16384, 0xFF, kBytes);
+    }
+    device->await(kPlaces - 1);
+    device->fill((kPlaces - 1) * 16384, 0xFF, kBytes);
+    // They come back into each other's places, one ahead of its use, and are summed.
+    device->fill(65536, 0, kBytes);
+    device->fetch(0, 16384, host, kBytes);
+    for (uint32_t i = 0; i < kPlaces; ++i) {
+      if (i + 1 < kPlaces)
+        device->fetch(i + 1, (i + 2) % kPlaces * 16384, host + (i + 1) * kBytes, kBytes);
+      device->await(i);
+      void *args[] = {device->address((i + 1) % kPlaces * 16384), device->address(65536)};
+      device->run(GetParam().axpy, args);
+    }
+    device->download(out, 65536, kBytes);
+  };
+  for (uint32_t step = 0; step < 6; ++step) {
+    std::vector<float> want(kAxpy, 0);
+    for (uint32_t i = 0; i < kPlaces; ++i) {
+      auto values = pattern(kAxpy, step * 10 + i);
+      write(i * 16384, values);
+      for (uint64_t k = 0; k < kAxpy; ++k)
+        want[k] += 2 * (values[k] + 2 * values[k]);
+    }
+    if (step % 3 == 2) {
+      issue();
+    } else if (!device->replay(step % 2)) {
+      device->beginList(step % 2);
+      issue();
+      device->endList();
+    }
+    device->synchronize();
+    for (uint64_t k = 0; k < kAxpy; ++k)
+      ASSERT_EQ(out[k], want[k]) << "step " << step << ", element " << k;
+  }
+}
+
 /// What the executor does: the calls of two lists in turn, with other inputs each time.
 TEST_P(DeviceCts, ListsRepeat) {
   float *in[2], *out[2];

@@ -26,6 +26,10 @@ public:
   void copy(uint64_t, uint64_t, uint64_t) override { absent(); }
   void run(bm_task_fn, void *const *) override { absent(); }
   void synchronize() override {}
+  void prepareCopies(uint32_t) override { absent(); }
+  void offload(uint32_t, void *, uint64_t, uint64_t) override { absent(); }
+  void fetch(uint32_t, uint64_t, const void *, uint64_t) override { absent(); }
+  void await(uint32_t) override { absent(); }
   bool replay(uint32_t) override { absent(); }
   void beginList(uint32_t) override { absent(); }
   void endList() override { absent(); }

@@ -29,16 +29,17 @@ std::string Trainer::describePlan() const {
   for (const bm_input &input : plan.inputs())
     text += "\n  " + std::string(plan.text(input.name)) + " " +
             describe(safetensorsType(input.dtype), plan.dims(input.dims));
-  text +=
-      "\nMiB at the peak, by class (classes share bytes at different times, so the arena may be "
-      "smaller than their sum):\n"
-      "  rank    arena  parameters   gradients   optimizer         llm     encoder   generator   "
-      "transfers   workspace      inputs  instructions\n";
+  text += "\nMiB at the peak: the arena, memory of the host for what is offloaded, and by class "
+          "(classes "
+          "share bytes at different times, so the arena may be smaller than their sum):\n"
+          "  rank    arena        host  parameters   gradients   optimizer         llm     encoder "
+          "  generator   "
+          "transfers   workspace      inputs  instructions\n";
   for (uint32_t r = 0; r < h.ranks; ++r) {
     const bm_rank &rank = plan.ranks()[r];
     char label[16];
     std::snprintf(label, sizeof(label), "  %4u", r);
-    text += label + megabytes(rank.arena_bytes).substr(1);
+    text += label + megabytes(rank.arena_bytes).substr(1) + "  " + megabytes(rank.host_bytes);
     for (uint64_t bytes : rank.memory)
       text += "  " + megabytes(bytes);
     std::snprintf(label, sizeof(label), "%14llu",

@@ -4,6 +4,7 @@
 #include "bigmac-rt/Error.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <tuple>
 
@@ -13,7 +14,7 @@ Executor::Executor(const PlanView &plan, uint32_t worldRank, Device &device, Com
                    const bm_task_fn *tasks, const Data &data, Trace &trace, bool poison)
     : plan(plan), replica(worldRank / plan.header().ranks),
       rank(plan.ranks()[worldRank % plan.header().ranks]), instrs(plan.instrs(rank)),
-      device(device), comm(comm), tasks(tasks), data(data), trace(trace) {
+      device(device), comm(comm), tasks(tasks), data(data), trace(trace), poison(poison) {
   aux.resize(instrs.size());
   // Argument lists are shared in the image; the pointers are shared too.
   std::map<std::pair<uint64_t, uint64_t>, size_t> lists;
@@ -33,6 +34,7 @@ Executor::Executor(const PlanView &plan, uint32_t worldRank, Device &device, Com
   }
   records = static_cast<float *>(device.hostMemory(recordCount * sizeof(float)));
   prepareTransfers();
+  prepareCopies();
   prepareInputs();
   prepareLabels();
   if (poison)
@@ -50,7 +52,7 @@ void Executor::prepareTransfers() {
     Comm::Request request;
     uint32_t name;
   };
-  std::vector<Open> slots(rank.slots);
+  std::vector<Open> slots(rank.slots, Open{{}, 0, kCopy});
   std::map<std::string, uint32_t> names;
   waitName.resize(instrs.size());
   uint32_t base = replica * plan.header().ranks, self = &rank - plan.ranks().data();
@@ -80,12 +82,27 @@ void Executor::prepareTransfers() {
       slots[instr.slot] = {key, request, known.first->second};
       aux[i] = request;
     } else if (instr.op == BM_OP_WAIT) {
-      const Open &open = slots[instr.slot];
+      Open &open = slots[instr.slot];
       aux[i] = open.request;
       waitName[i] = open.name;
-      idle[open.key].push_back(open.request);
+      if (open.name != kCopy)
+        idle[open.key].push_back(open.request);
+      open.name = kCopy; // unless a transfer takes the slot
     }
   }
+}
+
+void Executor::prepareCopies() {
+  bool any = false;
+  for (const bm_instr &instr : instrs)
+    if (instr.op == BM_OP_OFFLOAD) {
+      any = true;
+      hostPeak = std::max(hostPeak, instr.u.host + instr.bytes);
+    }
+  if (!any)
+    return;
+  host = static_cast<std::byte *>(device.hostMemory(rank.host_bytes));
+  device.prepareCopies(rank.slots);
 }
 
 void Executor::prepareInputs() {
@@ -188,7 +205,17 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
     case BM_OP_RECV:
       comm.start(static_cast<Comm::Request>(aux[i]));
       break;
+    case BM_OP_OFFLOAD:
+      device.offload(instr.slot, host + instr.u.host, instr.offset, instr.bytes);
+      break;
+    case BM_OP_FETCH:
+      device.fetch(instr.slot, instr.offset, host + instr.u.host, instr.bytes);
+      break;
     case BM_OP_WAIT:
+      if (waitName[i] == kCopy) {
+        device.await(instr.slot);
+        break;
+      }
       comm.setOperation(waitNames[waitName[i]].c_str());
       comm.wait(static_cast<Comm::Request>(aux[i]));
       break;
@@ -211,6 +238,9 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
 void Executor::run(uint64_t step, const SampleOrder &order) {
   auto slot = static_cast<uint32_t>(step % 2);
   stage(slot, step, order);
+  // Every copy of the step before has ended.
+  if (poison && host)
+    std::memset(host, 0xFF, rank.host_bytes);
   if (!device.replay(slot)) {
     device.beginList(slot);
     issue(slot, step, order);

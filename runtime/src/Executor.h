@@ -35,6 +35,8 @@ public:
   /// Seconds of the last run.
   double computeSeconds() const { return compute; }
   double waitSeconds() const { return waiting; }
+  /// Of the host's memory, the most that offloaded values took.
+  uint64_t hostBytes() const { return hostPeak; }
 
 private:
   struct Bytes {
@@ -42,6 +44,7 @@ private:
   };
 
   void prepareTransfers();
+  void prepareCopies();
   void prepareInputs();
   void prepareLabels();
   void findUnkept();
@@ -64,10 +67,14 @@ private:
   Trace &trace;
 
   /// For each instruction: RUN: first argument in `pointers`; SEND, RECV, WAIT: a request; RECORD:
-  /// its place in `records`; LOAD_INPUT: its place in `staging`.
+  /// its place in `records`; LOAD_INPUT: its place in `staging`. Copies are known by their slot.
   std::vector<size_t> aux;
   std::vector<void *> pointers;
   float *records = nullptr;
+  /// Where OFFLOAD copies to; null where there is none.
+  std::byte *host = nullptr;
+  uint64_t hostPeak = 0;
+  bool poison;
   /// Where the device cannot read its inputs itself: memory of the host for those of two steps, so
   /// that the next step's come while this one runs. Null elsewhere.
   std::byte *staging[2] = {};
@@ -76,6 +83,8 @@ private:
   /// that begins with it (index in `labels`).
   std::vector<std::string> waitNames, labels;
   std::vector<uint32_t> waitName, label;
+  /// In `waitName`: a WAIT for a copy.
+  static constexpr uint32_t kCopy = BM_NONE32;
   std::vector<Bytes> poisoned;
   double compute = 0, waiting = 0;
 };

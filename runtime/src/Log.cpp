@@ -33,6 +33,8 @@ std::string jsonLine(const StepRecord &r) {
       {"epoch", r.epoch}};
   if (r.deviceBytes)
     rest["device_bytes"] = r.deviceBytes;
+  if (r.hostBytes)
+    rest["host_bytes"] = r.hostBytes;
   if (r.startsOver)
     rest["data_starts_over"] = true;
   if (r.skipped)
@@ -40,9 +42,9 @@ std::string jsonLine(const StepRecord &r) {
   if (!r.weightsHash.empty())
     rest["weights_hash"] = r.weightsHash;
   static const char *const reserved[] = {
-      "step",         "loss",        "grad_norm", "lr",    "tokens_per_s",     "step_seconds",
-      "peak_bytes",   "rss_bytes",   "phases",    "epoch", "data_starts_over", "skipped",
-      "weights_hash", "device_bytes"};
+      "step",         "loss",         "grad_norm", "lr",    "tokens_per_s",     "step_seconds",
+      "peak_bytes",   "rss_bytes",    "phases",    "epoch", "data_starts_over", "skipped",
+      "weights_hash", "device_bytes", "host_bytes"};
   for (const auto &[name, value] : r.scalars) {
     bool taken = std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
     line[taken ? "output." + name : name] = value;

@@ -20,18 +20,18 @@ struct StepRecord {
   double gradNorm = 0, lr = 0;
   uint64_t tokens = 0;
   double seconds = 0;
-  double compute = 0, wait = 0, reduce = 0, optimizer = 0; // seconds, mean over ranks
-  uint64_t peakBytes = 0, rssBytes = 0, deviceBytes = 0;   // largest of all ranks
-  uint64_t epoch = 0;                                      // passes over the data that are complete
-  bool startsOver = false;                                 // the first step of a further pass
+  double compute = 0, wait = 0, reduce = 0, optimizer = 0;              // seconds, mean over ranks
+  uint64_t peakBytes = 0, rssBytes = 0, deviceBytes = 0, hostBytes = 0; // largest of all ranks
+  uint64_t epoch = 0;      // passes over the data that are complete
+  bool startsOver = false; // the first step of a further pass
   bool skipped = false;
   std::string weightsHash;
 };
 
 /// One line of the log. Keys: step, loss, each scalar by name (prefixed "output." where the name is
 /// one of these keys), grad_norm, lr, tokens_per_s, step_seconds, peak_bytes, rss_bytes, phases
-/// {compute, wait, reduce, optimizer}, epoch; where they apply: device_bytes, data_starts_over,
-/// skipped, weights_hash. NaN and infinity are null.
+/// {compute, wait, reduce, optimizer}, epoch; where they apply: device_bytes, host_bytes,
+/// data_starts_over, skipped, weights_hash. NaN and infinity are null.
 std::string jsonLine(const StepRecord &record);
 
 /// The JSON-lines file; rank 0 only. Throws RuntimeError when it cannot be opened or written.

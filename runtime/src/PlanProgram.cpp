@@ -3,6 +3,7 @@
 #include "bigmac-rt/PlanView.h"
 #include "bigmac-rt/PlanWriter.h"
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -31,7 +32,50 @@ std::string actionName(const bm_instr &instr) {
 
 namespace {
 
-/// Checks one rank's list: indices, bounds, slots.
+/// What is in a rank's host memory: stretches that do not overlap.
+class HostCheck {
+public:
+  /// Each of these says what is wrong, or nothing.
+  std::string offload(uint64_t begin, uint64_t bytes) {
+    auto next = stays.lower_bound(begin);
+    if (next != stays.begin() && std::prev(next)->second.end > begin)
+      --next;
+    while (next != stays.end() && next->first < begin + bytes) {
+      if (next->second.state != State::Fetched)
+        return "offloads over what is still needed";
+      next = stays.erase(next);
+    }
+    stays[begin] = {begin + bytes, State::Arriving};
+    return "";
+  }
+  std::string fetch(uint64_t begin, uint64_t bytes) {
+    auto stay = stays.find(begin);
+    if (stay == stays.end() || stay->second.end != begin + bytes ||
+        (stay->second.state != State::There && stay->second.state != State::Fetched))
+      return "fetches what was not offloaded before";
+    stay->second.state = State::Leaving;
+    return "";
+  }
+  /// For the copy of the stretch that begins there; nothing else can have taken its place.
+  void wait(uint64_t begin) {
+    State &state = stays.find(begin)->second.state;
+    state = state == State::Arriving ? State::There : State::Fetched;
+  }
+  bool done() const {
+    return std::all_of(stays.begin(), stays.end(),
+                       [](const auto &stay) { return stay.second.state == State::Fetched; });
+  }
+
+private:
+  enum class State { Arriving, There, Leaving, Fetched };
+  struct Stay {
+    uint64_t end;
+    State state;
+  };
+  std::map<uint64_t, Stay> stays; // by begin
+};
+
+/// Checks one rank's list: indices, bounds, slots, and what is in the host's memory.
 class ListCheck {
 public:
   ListCheck(const PlanView &plan, uint32_t rankIndex, std::vector<uint32_t> &records,
@@ -43,17 +87,20 @@ public:
     auto instrs = plan.instrs(rank);
     // A slot without a SEND or RECV would only waste memory; more than there are instructions is
     // damage.
-    if (rank.arena_bytes >> 62)
+    if (rank.arena_bytes >> 62 || rank.host_bytes >> 62)
       return fail(0, "the arena is too large");
     if (rank.slots > instrs.size())
       return fail(0, "more slots than instructions");
     open.assign(rank.slots, false);
+    copyOf.assign(rank.slots, BM_NONE64);
     for (size_t i = 0; i < instrs.size(); ++i)
       if (!check(i, instrs[i]))
         return false;
     for (uint32_t slot = 0; slot < rank.slots; ++slot)
       if (open[slot])
         return fail(instrs.size(), "slot " + std::to_string(slot) + " is never waited for");
+    if (!host.done())
+      return fail(instrs.size(), "offloaded bytes are never fetched");
     return true;
   }
 
@@ -91,10 +138,16 @@ private:
         return fail(at, "slot " + std::to_string(instr.slot) + " does not exist or is in use");
       open[instr.slot] = true;
       return true;
+    case BM_OP_OFFLOAD:
+    case BM_OP_FETCH:
+      return checkCopy(at, instr);
     case BM_OP_WAIT:
       if (instr.slot >= rank.slots || !open[instr.slot])
         return fail(at, "nothing to wait for in slot " + std::to_string(instr.slot));
       open[instr.slot] = false;
+      if (copyOf[instr.slot] != BM_NONE64)
+        host.wait(copyOf[instr.slot]);
+      copyOf[instr.slot] = BM_NONE64;
       return true;
     case BM_OP_ZERO:
       return fits(instr.offset, instr.bytes) || fail(at, "zeroes bytes outside the arena");
@@ -115,6 +168,19 @@ private:
     default:
       return fail(at, "unknown instruction " + std::to_string(instr.op));
     }
+  }
+
+  bool checkCopy(size_t at, const bm_instr &instr) {
+    if (instr.bytes == 0 || !fits(instr.offset, instr.bytes) || instr.u.host > rank.host_bytes ||
+        instr.bytes > rank.host_bytes - instr.u.host)
+      return fail(at, "copies bytes outside the arena or the host's memory");
+    if (instr.slot >= rank.slots || open[instr.slot])
+      return fail(at, "slot " + std::to_string(instr.slot) + " does not exist or is in use");
+    open[instr.slot] = true;
+    copyOf[instr.slot] = instr.u.host;
+    std::string wrong = instr.op == BM_OP_OFFLOAD ? host.offload(instr.u.host, instr.bytes)
+                                                  : host.fetch(instr.u.host, instr.bytes);
+    return wrong.empty() || fail(at, wrong);
   }
 
   bool checkRun(size_t at, const bm_instr &instr) {
@@ -139,6 +205,8 @@ private:
   std::vector<uint32_t> &records;
   std::string &error;
   std::vector<bool> open;
+  std::vector<uint64_t> copyOf; // by slot: where its copy is in the host's memory
+  HostCheck host;
 };
 
 /// Runs all ranks' transfers together, every send a rendezvous.
@@ -213,8 +281,12 @@ private:
           ready.push_back(channel.waiting);
           channel.waiting = BM_NONE32;
         }
+      } else if (instr.op == BM_OP_OFFLOAD || instr.op == BM_OP_FETCH) {
+        slots[r][instr.slot] = {};
       } else if (instr.op == BM_OP_WAIT) {
         Slot &slot = slots[r][instr.slot];
+        if (!slot.channel)
+          continue; // a copy, which needs no other rank
         auto &other = slot.isSend ? slot.channel->recvs : slot.channel->sends;
         if (other.size() <= slot.index) {
           slot.channel->waiting = r;

@@ -95,6 +95,22 @@ void RankWriter::recv(int32_t peer, uint32_t tag, uint64_t offset, uint64_t byte
   instrs.back().op = BM_OP_RECV;
 }
 
+void RankWriter::offload(uint64_t offset, uint64_t host, uint64_t bytes, uint32_t slot,
+                         const ActionLabel &label) {
+  bm_instr &instr = append(BM_OP_OFFLOAD, label);
+  instr.offset = offset;
+  instr.u.host = host;
+  instr.bytes = bytes;
+  instr.slot = slot;
+  rank.slots = std::max(rank.slots, slot + 1);
+}
+
+void RankWriter::fetch(uint64_t host, uint64_t offset, uint64_t bytes, uint32_t slot,
+                       const ActionLabel &label) {
+  offload(offset, host, bytes, slot, label);
+  instrs.back().op = BM_OP_FETCH;
+}
+
 void RankWriter::wait(uint32_t slot, const ActionLabel &label) {
   append(BM_OP_WAIT, label).slot = slot;
 }

@@ -32,6 +32,10 @@ static std::string instrName(const PlanView &plan, const bm_instr &instr) {
     return "send to rank " + std::to_string(instr.peer);
   case BM_OP_RECV:
     return "receive from rank " + std::to_string(instr.peer);
+  case BM_OP_OFFLOAD:
+    return "offload";
+  case BM_OP_FETCH:
+    return "fetch";
   case BM_OP_WAIT:
     return "wait";
   case BM_OP_ZERO:
@@ -55,7 +59,8 @@ static json arguments(const bm_instr &instr, uint64_t step) {
     args["microbatch"] = instr.microbatch;
   if (instr.unit >= 0)
     args["unit"] = instr.unit;
-  if (instr.op == BM_OP_SEND || instr.op == BM_OP_RECV)
+  if (instr.op == BM_OP_SEND || instr.op == BM_OP_RECV || instr.op == BM_OP_OFFLOAD ||
+      instr.op == BM_OP_FETCH)
     args["bytes"] = instr.bytes;
   return args;
 }

@@ -311,7 +311,8 @@ void Trainer::finish(StepRecord &record, double gradSquares, double factor, uint
     peakBytes = device.residentBytes();
   if (progress.step % 16 == 1 || progress.step == options.steps)
     rssBytes = peakRss(), deviceBytes = device.usedBytes();
-  double largest[3] = {double(peakBytes), double(rssBytes), double(deviceBytes)};
+  double largest[4] = {double(peakBytes), double(rssBytes), double(deviceBytes),
+                       double(executor->hostBytes())};
   double phases[4] = {executor->computeSeconds(), executor->waitSeconds(), record.reduce,
                       record.optimizer};
   comm.setOperation("end of the step");
@@ -321,6 +322,7 @@ void Trainer::finish(StepRecord &record, double gradSquares, double factor, uint
   record.peakBytes = largest[0];
   record.rssBytes = largest[1];
   record.deviceBytes = largest[2];
+  record.hostBytes = largest[3];
   record.compute = phases[0] / comm.size();
   record.wait = phases[1] / comm.size();
   record.reduce = phases[2] / comm.size();

@@ -66,32 +66,41 @@ def largest_arena(report):
         return max(rank["arena"] for rank in json.load(file)["ranks"])
 
 
-def squeezed_limit(compile_command, out, fraction):
-    """A limit between what the program needs without recomputation and with all of it."""
+def squeezed_limit(compile_command, out, fraction, option, levels):
+    """A limit between what the program needs with an option at the first of two levels and at the second."""
     report = os.path.join(out, "bytes.json")
     needs = []
-    for level in ["none", "full"]:
-        subprocess.run(compile_command + ["--compile-to=rt", f"--recompute={level}", f"--report={report}",
+    for level in levels:
+        subprocess.run(compile_command + ["--compile-to=rt", f"--{option}={level}", f"--report={report}",
                                           "-o", os.path.join(out, "rt.mlir")], check=True)
         needs.append(largest_arena(report))
     without, with_all = needs
     if with_all >= without:
-        sys.exit(f"error: {with_all} bytes with recomputation, {without} without")
+        sys.exit(f"error: {with_all} bytes with --{option}={levels[1]}, {without} with {levels[0]}")
     return int(without - fraction * (without - with_all))
 
 
 def check_memory(report, log, limit):
-    """The plan keeps the limit, and the run takes what was planned."""
+    """The plan keeps the limit, the run takes what was planned, and something was done for it."""
     with open(report) as file:
-        recomputed = json.load(file)["recomputation"]["tasks"]
-    planned = largest_arena(report)
-    if planned > limit or not recomputed:
-        sys.exit(f"error: {planned} bytes planned under a limit of {limit}, {len(recomputed)} tasks recompute")
+        plan = json.load(file)
+    recomputed, offloaded = plan["recomputation"]["tasks"], plan["offload"]["values"]
+    planned = max(rank["arena"] for rank in plan["ranks"])
+    on_host = max(rank["host_arena"] for rank in plan["ranks"])
+    if limit is not None and planned > limit:
+        sys.exit(f"error: {planned} bytes planned under a limit of {limit}")
+    if not recomputed and not any(value["moved"] for value in offloaded):
+        sys.exit(f"error: nothing is recomputed or offloaded to keep {planned} of {limit} bytes")
+    if (on_host > 0) != any(value["moved"] for value in offloaded):
+        sys.exit(f"error: {on_host} bytes on the host for {offloaded}")
     with open(log) as file:
-        measured = max(row["peak_bytes"] for row in map(json.loads, file) if "loss" in row)
-    if measured != planned:
-        sys.exit(f"error: {measured} bytes measured, {planned} planned")
-    print(f"{measured} of {limit} bytes, {len(recomputed)} tasks recompute")
+        rows = [row for row in map(json.loads, file) if "loss" in row]
+    measured = max(row["peak_bytes"] for row in rows)
+    away = max(row.get("host_bytes", 0) for row in rows)
+    if measured != planned or not on_host - 64 < away <= on_host:
+        sys.exit(f"error: {measured} bytes measured, {planned} planned; on the host {away}, {on_host} planned")
+    print(f"{measured} of {limit} bytes, {len(recomputed)} tasks recompute, {len(offloaded)} values of {away} bytes "
+          "offloaded")
 
 
 def main():
@@ -104,6 +113,8 @@ def main():
     parser.add_argument("--option", action="append", default=[], help="more for bigmac-opt")
     parser.add_argument("--squeeze", type=float, help="compile under a memory limit: this fraction of the way from the "
                         "bytes without recomputation to those with all of it")
+    parser.add_argument("--squeeze-by", default="recompute", choices=["recompute", "offload"], help="what --squeeze "
+                        "gets its bytes by")
     parser.add_argument("--out", required=True, help="where to put the executable and its files")
     arguments = parser.parse_args()
 
@@ -122,9 +133,13 @@ def main():
                        + ([f"--loss-weight={settings['loss_weight']}"] if settings["loss_weight"] else [])
                        + arguments.option)
     report, limit = train + ".json", None
+    offloads = "--offload=all" in arguments.option
     if arguments.squeeze is not None:
-        limit = squeezed_limit(compile_command, arguments.out, arguments.squeeze)
-        compile_command += [f"--memory-limit={limit}", f"--report={report}"]
+        most = {"recompute": "full", "offload": "all"}[arguments.squeeze_by]
+        limit = squeezed_limit(compile_command, arguments.out, arguments.squeeze, arguments.squeeze_by, ["none", most])
+        compile_command += [f"--memory-limit={limit}"]
+    if limit is not None or offloads:
+        compile_command += [f"--report={report}"]
     subprocess.run(compile_command + ["-o", train], check=True)
     world = arguments.ranks * replicas
     log, gradients = train + ".jsonl", train + ".gradients"
@@ -137,7 +152,7 @@ def main():
                 "--warmup", str(settings["warmup"]), "--schedule", settings["schedule"]]
     subprocess.run(command, check=True)
 
-    if limit is not None:
+    if limit is not None or offloads:
         check_memory(report, log, limit)
     with open(log) as file:
         steps = [row for row in map(json.loads, file) if "loss" in row]

@@ -71,6 +71,14 @@ static void declare(CLI::App &app, CommandLine &options) {
                  "needs) or full")
       ->check(choice({"none", "auto", "full"}))
       ->capture_default_str();
+  app.add_option("--offload", options.offload,
+                 "What waits in the host's memory between forward and backward: none, auto (what "
+                 "--memory-limit needs, where it pays) or all")
+      ->check(choice({"none", "auto", "all"}))
+      ->capture_default_str();
+  app.add_option(
+      "--host-limit", options.hostLimit,
+      "Bytes of the host's memory that a rank may use for that (0: what the device has)");
   app.add_option("--workspace", options.workspace, "Bytes of library workspace (CUDA)");
   app.add_option("--device", options.device,
                  "Device that the plan is for: a100, cpu, h100, h200, h800, or FILE.json")

@@ -62,7 +62,8 @@ static LogicalResult checkSupported(const CommandLine &options) {
       failed(range("--global-batch", options.globalBatch, 0, INT64_MAX)) ||
       failed(range("--effort", options.effort, 0, UINT32_MAX)) ||
       failed(range("--workspace", options.workspace, 0, INT64_MAX)) ||
-      failed(range("--memory-limit", options.memoryLimit, 0, INT64_MAX)))
+      failed(range("--memory-limit", options.memoryLimit, 0, INT64_MAX)) ||
+      failed(range("--host-limit", options.hostLimit, 0, INT64_MAX)))
     return failure();
   return success();
 }
@@ -213,6 +214,10 @@ static std::string canonicalOptions(const CommandLine &options) {
     os << " --memory-limit=" << options.memoryLimit;
   if (options.recompute != "auto")
     os << " --recompute=" << options.recompute;
+  if (options.offload != "auto")
+    os << " --offload=" << options.offload;
+  if (options.hostLimit)
+    os << " --host-limit=" << options.hostLimit;
   return text;
 }
 
@@ -275,6 +280,8 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
   compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
   compile.recompute = options.recompute;
+  compile.offload = options.offload;
+  compile.hostLimit = options.hostLimit;
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;
   compile.modelName = llvm::sys::path::stem(options.input).str();

@@ -74,6 +74,15 @@ LogicalResult OutputOp::verify() {
   return verifyScalar(*this, getValue());
 }
 
+LogicalResult OffloadOp::verify() {
+  if (!getValue().getDefiningOp<TaskOp>())
+    return emitOpError("expects a value that a task makes; a graph input is loaded again instead");
+  for (Operation *user : getValue().getUsers())
+    if (user != *this && isa<OffloadOp>(user) && user->isBeforeInBlock(*this))
+      return emitOpError("offloads a value a second time");
+  return success();
+}
+
 LogicalResult ObjectiveOp::verify() { return verifyScalar(*this, getValue()); }
 
 //===----------------------------------------------------------------------===//
@@ -91,7 +100,7 @@ template <typename OpTy> static LogicalResult verifyProgram(OpTy op) {
       return op.emitOpError("has a placement that does not fit: ") << status.message();
   std::optional<StringRef> loss, weight;
   for (Operation &inner : *op.getBody()) {
-    if (!isa<InputOp, TaskOp, OutputOp, ObjectiveOp, OrderOp>(inner))
+    if (!isa<InputOp, TaskOp, OutputOp, ObjectiveOp, OffloadOp, OrderOp>(inner))
       return inner.emitOpError("is not allowed in a pipeline program");
     auto output = dyn_cast<OutputOp>(inner);
     if (!output || (!output.getLoss() && !output.getWeight()))

@@ -121,6 +121,18 @@ def Pipeline_ObjectiveOp : Pipeline_Op<"objective"> {
   let hasVerifier = 1;
 }
 
+def Pipeline_OffloadOp : Pipeline_Op<"offload", [HasParent<"ScheduledOp">]> {
+  let summary = "A value that waits for its next use in the host's memory";
+  let description = [{
+    On each rank that makes or receives the value, every microbatch's instance is copied to the
+    host's memory for the longest time between two actions that use it, and back. Only the device's
+    memory is a rank's arena. An instance whose time is too short for both copies stays.
+  }];
+  let arguments = (ins Pipeline_Tensor:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}
+
 def Pipeline_OrderOp : Pipeline_Op<"order", [HasParent<"ScheduledOp">]> {
   let summary = "What a rank runs in a step, first to last";
   let description = [{

@@ -101,6 +101,21 @@ def PipelineSchedule : Pass<"pipeline-schedule", "::mlir::ModuleOp"> {
   let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
 }
 
+def PipelineOffload : Pass<"pipeline-offload", "::mlir::ModuleOp"> {
+  let summary = "Says which values wait in the host's memory";
+  let description = [{
+    Adds a `pipeline.offload` to the `pipeline.scheduled` program for each of `values`, numbered from
+    1 in the order in which tasks make them, or with `all` for every value that a rank uses in an
+    action of one phase and again in one of a later phase. Fails where there is no such value, and
+    where the program says already what is offloaded.
+  }];
+  let options = [
+    ListOption<"values", "values", "int64_t", "Numbers of values">,
+    Option<"all", "all", "bool", "false", "Offload all that is held between two phases">
+  ];
+  let dependentDialects = ["::bigmac::pipeline::PipelineDialect"];
+}
+
 def PipelineReportCosts : Pass<"pipeline-report-costs", "::mlir::ModuleOp"> {
   let summary = "Says what each op costs";
   let description = [{

@@ -100,14 +100,16 @@ def RT_RankOp : RT_ProgramItem<"rank", [NoTerminator, SingleBlock]> {
     `memory` is the peak bytes of each memory class, in the order of the plan image's bm_memory.
     `live` is the most bytes of activations, transfers, inputs and workspace that are alive at once:
     what the scratch region is over that is lost to fragmentation.
-    The scratch region is free after the last instruction.
+    The scratch region is free after the last instruction. `host_arena` is the bytes of the host's
+    memory that `rt.offload` and `rt.fetch` use; none where it is absent.
   }];
-  let arguments = (ins I64Attr:$rank, I64Attr:$arena, I64Attr:$scratch_offset,
+  let arguments = (ins I64Attr:$rank, I64Attr:$arena,
+                       DefaultValuedAttr<I64Attr, "0">:$host_arena, I64Attr:$scratch_offset,
                        I64Attr:$scratch_bytes, DenseI64ArrayAttr:$memory,
                        OptionalAttr<I64Attr>:$live);
   let regions = (region SizedRegion<1>:$bodyRegion);
   let assemblyFormat = [{
-    $rank `arena` $arena `scratch` $scratch_offset `,` $scratch_bytes `memory` $memory
+    $rank `arena` $arena (`host_arena` $host_arena^)? `scratch` $scratch_offset `,` $scratch_bytes `memory` $memory
     (`live` $live^)? attr-dict-with-keyword $bodyRegion
   }];
 }
@@ -141,8 +143,33 @@ def RT_RecvOp : RT_Instruction<"recv"> {
     `slot` $slot attr-dict
   }];
 }
+def RT_OffloadOp : RT_Instruction<"offload"> {
+  let summary = "Starts copying a value to the host's memory; done at the wait on the slot";
+  let description = [{
+    From `offset` of the arena to `host` of the host arena. Until the wait neither may be written.
+  }];
+  let arguments = (ins I64Attr:$value, I64Attr:$microbatch, I64Attr:$offset, I64Attr:$host,
+                       I64Attr:$bytes, I64Attr:$slot);
+  let assemblyFormat = [{
+    `value` $value `microbatch` $microbatch `at` $offset `to` $host `bytes` $bytes `slot` $slot
+    attr-dict
+  }];
+}
+def RT_FetchOp : RT_Instruction<"fetch"> {
+  let summary = "Starts copying a value back from the host's memory; done at the wait on the slot";
+  let description = [{
+    From `host` of the host arena to `offset` of the arena. Until the wait the former may not be
+    written and the latter not be touched.
+  }];
+  let arguments = (ins I64Attr:$value, I64Attr:$microbatch, I64Attr:$host, I64Attr:$offset,
+                       I64Attr:$bytes, I64Attr:$slot);
+  let assemblyFormat = [{
+    `value` $value `microbatch` $microbatch `from` $host `at` $offset `bytes` $bytes `slot` $slot
+    attr-dict
+  }];
+}
 def RT_WaitOp : RT_Instruction<"wait"> {
-  let summary = "Waits for a slot's transfer, on behalf of a task's action";
+  let summary = "Waits for a slot's transfer or copy, on behalf of a task's action";
   let arguments = (ins I64Attr:$slot, FlatSymbolRefAttr:$callee, I64Attr:$microbatch);
   let assemblyFormat = "$slot `for` $callee `microbatch` $microbatch attr-dict";
 }

@@ -12,7 +12,7 @@ namespace bigmac::rt {
 
 /// What a stretch of bytes holds.
 struct Content {
-  /// Incoming: a value that a receive is under way into. Scratch: a task's workspace.
+  /// Incoming: a value that a receive or a copy is under way into. Scratch: a task's workspace.
   enum Kind { Input, Value, Incoming, Scratch };
   Kind kind = Scratch;
   llvm::StringRef input;
@@ -21,8 +21,9 @@ struct Content {
   int64_t microbatch = 0;
   /// The instruction that wrote it.
   mlir::Operation *by = nullptr;
-  /// Sends of it under way.
+  /// Sends of it under way, and copies to or from the host's memory.
   unsigned sends = 0;
+  unsigned copies = 0;
   bool read = false;
 
   bool same(const Content &other) const {

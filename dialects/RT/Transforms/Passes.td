@@ -12,7 +12,9 @@ def RTCheckProgram : Pass<"rt-check-program", "::mlir::ModuleOp"> {
 
     On each rank, instruction by instruction: every task reads exactly the graph inputs, values and
     parameters that it declares, of its own microbatch, at the offsets that it is given; nothing
-    writes bytes while a message goes out of them or comes into them; gradients are cleared before
+    writes bytes while a message goes out of them or comes into them; what is fetched from the host's
+    memory is the value that was offloaded to there before, and neither end of a copy is touched
+    until it is waited for; gradients are cleared before
     they are added to; every slot is waited for once. Over all ranks: every task runs once for each
     microbatch and every term of a scalar is recorded once; messages of a channel are sent and
     received in one order; and all ranks come to their ends even where each send blocks its wait

@@ -61,10 +61,13 @@ LogicalResult RankCheck::write(Operation *op, uint64_t begin, uint64_t bytes, Co
   auto [first, last] = arena.overlapping(begin, end);
   for (auto it = first; it != last; ++it) {
     const Content &old = it->second.content;
-    const char *why = old.kind == Content::Incoming             ? "is being received there"
-                      : old.sends                               ? "is being sent from there"
-                      : old.kind == Content::Input && !old.read ? "was loaded there and not used"
-                                                                : nullptr;
+    const char *why =
+        old.kind == Content::Incoming
+            ? isa<FetchOp>(old.by) ? "is being fetched there" : "is being received there"
+        : old.sends                               ? "is being sent from there"
+        : old.copies                              ? "is being offloaded from there"
+        : old.kind == Content::Input && !old.read ? "was loaded there and not used"
+                                                  : nullptr;
     if (!why)
       continue;
     auto diagnostic = op->emitOpError("writes at ") << begin << ", but " << text(old) << " " << why;
@@ -202,15 +205,20 @@ LogicalResult RankCheck::check(RunOp run) {
   return write(run, offsets[next], bytes[next], Content());
 }
 
-LogicalResult RankCheck::openSlot(Operation *op, int64_t slot, size_t message, uint64_t begin,
-                                  uint64_t end) {
-  auto [it, inserted] = slots.try_emplace(slot, Slot{message, begin, end});
-  result.events.push_back({nullptr, message});
+LogicalResult RankCheck::openSlot(int64_t number, const Slot &slot) {
+  auto [it, inserted] = slots.try_emplace(number, slot);
   if (inserted)
     return success();
-  auto diagnostic = op->emitOpError("takes slot ") << slot << ", which is in use";
-  diagnostic.attachNote(result.messages[it->second.message].op->getLoc()) << "since here";
+  auto diagnostic = slot.op->emitOpError("takes slot ") << number << ", which is in use";
+  diagnostic.attachNote(it->second.op->getLoc()) << "since here";
   return diagnostic;
+}
+
+LogicalResult RankCheck::openMessage(int64_t number, Message message, uint64_t begin) {
+  size_t index = result.messages.size();
+  result.messages.push_back(message);
+  result.events.push_back({nullptr, index});
+  return openSlot(number, {message.op, index, begin, begin + message.bytes, 0});
 }
 
 LogicalResult RankCheck::check(SendOp send) {
@@ -225,10 +233,11 @@ LogicalResult RankCheck::check(SendOp send) {
   if (failed(content))
     return failure();
   ++(*content)->sends;
-  result.messages.push_back({true, static_cast<int64_t>(send.getPeer()),
-                             static_cast<int64_t>(send.getChannel()),
-                             static_cast<int64_t>(send.getMicrobatch()), bytes, send});
-  return openSlot(send, send.getSlot(), result.messages.size() - 1, begin, begin + bytes);
+  return openMessage(send.getSlot(),
+                     {true, static_cast<int64_t>(send.getPeer()),
+                      static_cast<int64_t>(send.getChannel()),
+                      static_cast<int64_t>(send.getMicrobatch()), bytes, send},
+                     begin);
 }
 
 LogicalResult RankCheck::check(RecvOp recv) {
@@ -240,10 +249,83 @@ LogicalResult RankCheck::check(RecvOp recv) {
   if (failed(isPeer(recv, recv.getPeer())) || failed(isMicrobatch(recv, recv.getMicrobatch())) ||
       failed(write(recv, begin, bytes, content)))
     return failure();
-  result.messages.push_back({false, static_cast<int64_t>(recv.getPeer()),
-                             static_cast<int64_t>(recv.getChannel()),
-                             static_cast<int64_t>(recv.getMicrobatch()), bytes, recv});
-  return openSlot(recv, recv.getSlot(), result.messages.size() - 1, begin, begin + bytes);
+  return openMessage(recv.getSlot(),
+                     {false, static_cast<int64_t>(recv.getPeer()),
+                      static_cast<int64_t>(recv.getChannel()),
+                      static_cast<int64_t>(recv.getMicrobatch()), bytes, recv},
+                     begin);
+}
+
+LogicalResult RankCheck::inHost(Operation *op, uint64_t begin, uint64_t bytes) {
+  uint64_t size = rank.getHostArena();
+  if (begin <= size && bytes <= size - begin)
+    return success();
+  return op->emitOpError("uses ") << bytes << " bytes at " << begin
+                                  << " of the host's memory, outside its " << size << " bytes";
+}
+
+LogicalResult RankCheck::check(OffloadOp offload) {
+  Content expected;
+  expected.kind = Content::Value;
+  expected.value = offload.getValue();
+  expected.microbatch = offload.getMicrobatch();
+  uint64_t begin = offload.getOffset(), to = offload.getHost(), bytes = offload.getBytes();
+  if (failed(isMicrobatch(offload, offload.getMicrobatch())) || failed(inHost(offload, to, bytes)))
+    return failure();
+  FailureOr<Content *> content = read(offload, begin, bytes, expected);
+  if (failed(content))
+    return failure();
+  auto [first, last] = host.overlapping(to, to + bytes);
+  for (auto it = first; it != last; ++it) {
+    const Content &old = it->second.content;
+    const char *why = old.kind == Content::Incoming ? "is being offloaded to there"
+                      : old.copies                  ? "is being fetched from there"
+                      : !old.read                   ? "was offloaded to there and not fetched"
+                                                    : nullptr;
+    if (!why)
+      continue;
+    auto diagnostic = offload.emitOpError("writes at ")
+                      << to << " of the host's memory, but " << text(old) << " " << why;
+    diagnostic.attachNote(old.by->getLoc()) << "since here";
+    return diagnostic;
+  }
+  ++(*content)->copies;
+  Content away = expected;
+  away.kind = Content::Incoming;
+  away.by = offload;
+  host.write(to, to + bytes, away);
+  return openSlot(offload.getSlot(), {offload, 0, begin, begin + bytes, to});
+}
+
+LogicalResult RankCheck::check(FetchOp fetch) {
+  Content content;
+  content.kind = Content::Value;
+  content.value = fetch.getValue();
+  content.microbatch = fetch.getMicrobatch();
+  uint64_t begin = fetch.getOffset(), from = fetch.getHost(), bytes = fetch.getBytes();
+  if (failed(isMicrobatch(fetch, fetch.getMicrobatch())) || failed(inHost(fetch, from, bytes)))
+    return failure();
+  Content *there = host.exactly(from, from + bytes);
+  if (!there || !there->same(content)) {
+    auto diagnostic = fetch.emitOpError("expects ") << text(content) << " at " << from << ", bytes "
+                                                    << bytes << ", of the host's memory; ";
+    auto [first, last] = host.overlapping(from, from + bytes);
+    if (first == last) {
+      diagnostic << "nothing was offloaded to there";
+    } else {
+      const Content &old = first->second.content;
+      diagnostic << "there is " << text(old)
+                 << (old.kind == Content::Incoming ? ", still on its way" : "");
+      diagnostic.attachNote(old.by->getLoc()) << "offloaded here";
+    }
+    return diagnostic;
+  }
+  there->read = true;
+  ++there->copies;
+  content.kind = Content::Incoming;
+  if (failed(write(fetch, begin, bytes, content)))
+    return failure();
+  return openSlot(fetch.getSlot(), {fetch, 0, begin, begin + bytes, from});
 }
 
 LogicalResult RankCheck::check(WaitOp wait) {
@@ -252,9 +334,19 @@ LogicalResult RankCheck::check(WaitOp wait) {
     return wait.emitOpError("waits for slot ") << wait.getSlot() << ", which nothing started";
   Slot slot = it->second;
   slots.erase(it);
+  // Nothing may write there meanwhile, so the pieces are still what they were.
+  Content *content = arena.exactly(slot.begin, slot.end);
+  if (isa<OffloadOp, FetchOp>(slot.op)) {
+    Content *away = host.exactly(slot.host, slot.host + (slot.end - slot.begin));
+    if (!content || !away)
+      return success();
+    bool out = isa<OffloadOp>(slot.op);
+    (out ? away : content)->kind = Content::Value;
+    --(out ? content : away)->copies;
+    return success();
+  }
   result.events.push_back({wait, slot.message});
-  // Nothing may write there meanwhile, so the piece is still what it was.
-  if (Content *content = arena.exactly(slot.begin, slot.end)) {
+  if (content) {
     if (result.messages[slot.message].isSend)
       --content->sends;
     else
@@ -336,17 +428,21 @@ FailureOr<RankMessages> RankCheck::run() {
   if (failed(findRegions()))
     return failure();
   for (Operation &op : *rank.getBody()) {
-    LogicalResult good = llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-                             .Case<LoadOp, RunOp, SendOp, RecvOp, WaitOp, ZeroOp, RecordOp>(
-                                 [&](auto instruction) { return check(instruction); })
-                             .Default([](Operation *other) {
-                               return other->emitOpError("is no instruction of a rank");
-                             });
+    LogicalResult good =
+        llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+            .Case<LoadOp, RunOp, SendOp, RecvOp, OffloadOp, FetchOp, WaitOp, ZeroOp, RecordOp>(
+                [&](auto instruction) { return check(instruction); })
+            .Default(
+                [](Operation *other) { return other->emitOpError("is no instruction of a rank"); });
     if (failed(good))
       return failure();
   }
   for (const auto &[slot, open] : slots)
-    return result.messages[open.message].op->emitOpError("is never waited for");
+    return open.op->emitOpError("is never waited for");
+  for (const auto &[begin, piece] : host.all())
+    if (!piece.content.read)
+      return piece.content.by->emitOpError("offloads ")
+             << text(piece.content) << ", which nothing fetches";
   for (const auto &[begin, piece] : arena.all())
     if (piece.content.kind == Content::Input && !piece.content.read)
       return piece.content.by->emitOpError("loads ")

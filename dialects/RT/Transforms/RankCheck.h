@@ -37,7 +37,7 @@ struct Done {
   std::map<std::tuple<std::string, int64_t, int64_t>, size_t> records;
 };
 
-/// Follows what each instruction reads and writes of the arena.
+/// Follows what each instruction reads and writes of the arena and of the host's memory.
 class RankCheck {
 public:
   RankCheck(const ProgramIndex &index, RankOp rank, Done &done)
@@ -58,6 +58,8 @@ private:
   mlir::LogicalResult check(RunOp run);
   mlir::LogicalResult check(SendOp send);
   mlir::LogicalResult check(RecvOp recv);
+  mlir::LogicalResult check(OffloadOp offload);
+  mlir::LogicalResult check(FetchOp fetch);
   mlir::LogicalResult check(WaitOp wait);
   mlir::LogicalResult check(ZeroOp zero);
   mlir::LogicalResult check(RecordOp record);
@@ -66,8 +68,16 @@ private:
   mlir::LogicalResult inArena(mlir::Operation *op, uint64_t begin, uint64_t bytes);
   mlir::LogicalResult isMicrobatch(mlir::Operation *op, int64_t microbatch);
   mlir::LogicalResult isPeer(mlir::Operation *op, int64_t peer);
-  mlir::LogicalResult openSlot(mlir::Operation *op, int64_t slot, size_t message, uint64_t begin,
-                               uint64_t end);
+  struct Slot {
+    /// What took it: a send or receive has a message, a copy a place in the host's memory.
+    mlir::Operation *op = nullptr;
+    size_t message = 0;
+    uint64_t begin = 0, end = 0, host = 0;
+  };
+  mlir::LogicalResult openSlot(int64_t number, const Slot &slot);
+  mlir::LogicalResult openMessage(int64_t number, Message message, uint64_t begin);
+  /// Bounds of a copy in the host's memory.
+  mlir::LogicalResult inHost(mlir::Operation *op, uint64_t begin, uint64_t bytes);
 
   /// What `op` writes; fails where that destroys what is still needed.
   mlir::LogicalResult write(mlir::Operation *op, uint64_t begin, uint64_t bytes, Content content);
@@ -82,13 +92,9 @@ private:
   ProgramOp program;
   RankOp rank;
   Done &done;
-  ArenaContents arena;
+  ArenaContents arena, host;
   std::vector<Region> regions;
   llvm::DenseSet<int64_t> cleared;
-  struct Slot {
-    size_t message;
-    uint64_t begin, end;
-  };
   std::map<int64_t, Slot> slots;
   RankMessages result;
 };

@@ -60,11 +60,22 @@ def ConvertPipelineToRT : Pass<"convert-pipeline-to-rt", "::mlir::ModuleOp"> {
     first use; a send is waited for at the first action that, in the executed schedule, starts
     after its receive was posted, so that no wait can be part of a deadlock.
 
+    A value of a `pipeline.offload` is copied to the host's memory after its last use before the
+    longest time in which a rank does not use it, and back before its next use; lib/Planning times
+    both copies by the executed schedule on `device`. Its place in the host's memory comes from the
+    memory planner too.
+
     Takes tasks whose `workspace` the target has set.
   }];
   let options = [
     Option<"replicas", "replicas", "int64_t", "1", "Data-parallel replicas">,
-    Option<"memoryLimit", "memory-limit", "int64_t", "0", "Bytes a rank may use; 0: no limit">
+    Option<"memoryLimit", "memory-limit", "int64_t", "0", "Bytes a rank may use; 0: no limit">,
+    Option<"hostLimit", "host-limit", "int64_t", "0",
+           "Bytes of the host's memory that a rank may use; 0: what the device has">,
+    Option<"device", "device", "std::string", "\"cpu\"",
+           "Device whose times copies are placed by: a built-in name, or a description's file">,
+    Option<"profile", "profile", "std::string", "\"\"",
+           "Trace of a training executable, whose times replace analytic ones">
   ];
   let dependentDialects = ["::bigmac::rt::RTDialect"];
 }

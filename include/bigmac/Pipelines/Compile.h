@@ -48,6 +48,12 @@ struct CompileOptions {
   int64_t memoryLimit = 0;
   /// What backwards compute again: "none", "full", or "auto": what the memory limit needs.
   std::string recompute = "auto";
+  /// What waits in the host's memory between forward and backward: "none", "all", or "auto": what
+  /// the memory limit needs, where it pays and the device's memory is not the host's.
+  std::string offload = "auto";
+  /// Bytes of the host's memory that a rank may use for that; 0: what the device's description
+  /// says.
+  int64_t hostLimit = 0;
   /// Bytes of activations that the schedule may hold, as its costs count them; 0: no limit.
   uint64_t activationLimit = 0;
   /// As clang's -march.
@@ -73,6 +79,9 @@ void buildPartitionPipeline(mlir::OpPassManager &passes, const CompileOptions &o
 void buildDifferentiatePipeline(mlir::OpPassManager &passes, const CompileOptions &options,
                                 llvm::ArrayRef<std::string> recompute);
 void buildSchedulePipeline(mlir::OpPassManager &passes, const CompileOptions &options);
+/// `values`: numbers of what waits in the host's memory, if `options` do not say all or nothing.
+void buildOffloadPipeline(mlir::OpPassManager &passes, const CompileOptions &options,
+                          llvm::ArrayRef<int64_t> values);
 
 /// Lowers `module` to `target`, which is not LLVM or Executable; errors are diagnostics.
 mlir::LogicalResult lowerTo(mlir::ModuleOp module, Level target, const CompileOptions &options);

@@ -20,6 +20,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +78,9 @@ struct DeviceModel {
   double launch = 0;
   /// Between devices of one node, between nodes (per device), and to the host's memory.
   Link peer, network, host;
+  /// Of the host's memory, the bytes that one device may take; 0: the device's memory is the
+  /// host's.
+  std::optional<uint64_t> hostMemoryBytes;
   /// Consecutive ranks share a node.
   uint32_t devicesPerNode = 1;
 
@@ -84,6 +88,8 @@ struct DeviceModel {
   /// What connects `ranks` consecutive ranks: the peer link where a node holds them all, else the
   /// network.
   const Link &linkOf(uint64_t ranks) const { return ranks <= devicesPerNode ? peer : network; }
+  /// Whether offloading to the host frees anything.
+  bool hasOwnMemory() const { return hostMemoryBytes != 0; }
 };
 
 /// Reads a description. `origin` says in messages where the text came from. Errors: no JSON, an

@@ -1,5 +1,6 @@
 //===- PipelineToRT.cpp - Place every buffer, write instructions -----------===//
 
+#include "HostStays.h"
 #include "ParameterClasses.h"
 #include "RankProgram.h"
 #include "bigmac/Conversion/Passes.h"
@@ -22,20 +23,30 @@ namespace {
 
 class Converter {
 public:
-  Converter(ModuleOp module, ScheduledOp scheduled, int64_t replicas, uint64_t memoryLimit)
-      : module(module), scheduled(scheduled), replicas(replicas), memoryLimit(memoryLimit) {}
+  struct Options {
+    int64_t replicas;
+    uint64_t memoryLimit, hostLimit;
+    StringRef device, profile;
+  };
+  Converter(ModuleOp module, ScheduledOp scheduled, const Options &options)
+      : module(module), scheduled(scheduled), options(options), replicas(options.replicas) {}
   LogicalResult run();
 
 private:
   void writeDeclarations(OpBuilder &builder);
   LogicalResult writeRank(OpBuilder &builder, uint32_t rank, const RankProgram &own);
   void writeInstructions(OpBuilder &builder, uint32_t rank, const RankProgram &own,
-                         ArrayRef<uint64_t> offsets);
+                         ArrayRef<uint64_t> offsets, ArrayRef<uint64_t> hostOffsets);
+  /// Lets the values that the program says are offloaded wait in the host's memory.
+  LogicalResult offload(MutableArrayRef<RankProgram> ranks);
+  FailureOr<planning::Placement> placeHost(uint32_t rank, const RankProgram &own);
 
   ModuleOp module;
   ScheduledOp scheduled;
+  Options options;
   int64_t replicas;
-  uint64_t memoryLimit;
+  /// Of the host's memory; 0: no limit.
+  uint64_t hostLimit = 0;
   std::optional<Program> program;
   planning::Schedule schedule;
   ParameterLayout layout;
@@ -98,7 +109,7 @@ void Converter::writeDeclarations(OpBuilder &builder) {
 }
 
 void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankProgram &own,
-                                  ArrayRef<uint64_t> offsets) {
+                                  ArrayRef<uint64_t> offsets, ArrayRef<uint64_t> hostOffsets) {
   Location loc = scheduled.getLoc();
   ArrayRef<planning::Action> order = schedule.orders[rank];
   for (const ParameterClass &cls : layout.classes) {
@@ -110,7 +121,21 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
   SmallVector<int64_t> freeSlots;
   int64_t slots = 0;
   auto takeSlot = [&] { return freeSlots.empty() ? slots++ : freeSlots.pop_back_val(); };
-  std::vector<int64_t> receiveSlot(own.receives.size()), sendSlot(own.sends.size());
+  std::vector<int64_t> receiveSlot(own.receives.size()), sendSlot(own.sends.size()),
+      copySlot(own.stays.size());
+  /// The copies that `lists` has for a position, each by what `write` makes of it.
+  auto copies = [&](const std::vector<SmallVector<unsigned>> &lists, size_t position, auto write) {
+    if (position < lists.size())
+      for (unsigned i : lists[position])
+        write(i, own.buffers[own.stays[i].from]);
+  };
+  auto waitCopies = [&](const std::vector<SmallVector<unsigned>> &lists, size_t position,
+                        TaskOp task, int64_t microbatch) {
+    copies(lists, position, [&](unsigned i, const RankBuffer &) {
+      rt::WaitOp::create(builder, loc, copySlot[i], task.getCallee(), microbatch);
+      freeSlots.push_back(copySlot[i]);
+    });
+  };
   auto finishSends = [&](size_t position) {
     for (unsigned i : own.finish[position]) {
       const Message &m = own.sends[i];
@@ -122,6 +147,12 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
   for (auto [position, action] : llvm::enumerate(order)) {
     TaskOp task = program->taskOf(rank, action);
     finishSends(position);
+    waitCopies(own.left, position, task, action.microbatch);
+    copies(own.fetch, position, [&](unsigned i, const RankBuffer &buffer) {
+      copySlot[i] = takeSlot();
+      rt::FetchOp::create(builder, loc, program->channelOf(buffer.value), buffer.microbatch,
+                          hostOffsets[i], offsets[own.stays[i].to], buffer.life.size, copySlot[i]);
+    });
     for (unsigned i : own.post[position]) {
       const Message &m = own.receives[i];
       receiveSlot[i] = takeSlot();
@@ -135,6 +166,7 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
       rt::WaitOp::create(builder, loc, receiveSlot[i], task.getCallee(), action.microbatch);
       freeSlots.push_back(receiveSlot[i]);
     }
+    waitCopies(own.fetched, position, task, action.microbatch);
     SmallVector<int64_t> arguments;
     auto append = [&](unsigned buffer) {
       arguments.push_back(buffer == RankProgram::kNoBuffer ? 0 : offsets[buffer]);
@@ -158,8 +190,56 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
       rt::SendOp::create(builder, loc, m.peer, program->channelOf(m.value), m.microbatch,
                          offsets[m.buffer], byteSize(m.value.getType()), sendSlot[i]);
     }
+    copies(own.leave, position, [&](unsigned i, const RankBuffer &buffer) {
+      copySlot[i] = takeSlot();
+      rt::OffloadOp::create(builder, loc, program->channelOf(buffer.value), buffer.microbatch,
+                            offsets[own.stays[i].from], hostOffsets[i], buffer.life.size,
+                            copySlot[i]);
+    });
   }
   finishSends(order.size());
+}
+
+FailureOr<planning::Placement> Converter::placeHost(uint32_t rank, const RankProgram &own) {
+  std::vector<planning::Buffer> lives;
+  std::vector<uint32_t> rings;
+  for (const HostStay &stay : own.stays) {
+    lives.push_back(stay.life);
+    rings.push_back(own.buffers[stay.from].ring);
+  }
+  auto placement = planning::placeInRings(lives, rings);
+  if (!placement)
+    return scheduled.emitError("cannot place what rank ")
+           << rank << " offloads: " << placement.message();
+  if (auto proof = planning::verifyPlacement(lives, placement->offsets); !proof)
+    return scheduled.emitError("the plan of the host's memory for rank ")
+           << rank << " is wrong: " << proof.message();
+  placement->peak = llvm::alignTo(placement->peak, BM_REGION_ALIGN);
+  if (hostLimit && placement->peak > hostLimit)
+    return scheduled.emitError("rank ")
+           << rank << " needs " << placement->peak << " bytes of the host's memory, "
+           << placement->peak - hostLimit << " more than "
+           << (options.hostLimit ? "--host-limit allows" : "its device may take");
+  return std::move(*placement);
+}
+
+LogicalResult Converter::offload(MutableArrayRef<RankProgram> ranks) {
+  SmallVector<Value> values = offloadedValues(scheduled);
+  if (values.empty())
+    return success();
+  FailureOr<CostModel> model = CostModel::load(scheduled, options.device, options.profile);
+  if (failed(model))
+    return failure();
+  hostLimit = options.hostLimit ? options.hostLimit : model->device.hostMemoryBytes.value_or(0);
+  FailureOr<planning::Costs> costs = taskCosts(*program, module, *model);
+  if (failed(costs))
+    return failure();
+  auto timing = planning::execute(schedule, ProgramDependencies(*program), *costs);
+  if (!timing)
+    return scheduled.emitError("cannot execute the schedule: ") << timing.message();
+  for (auto [rank, own] : llvm::enumerate(ranks))
+    addStays(own, planStays(own, values, timesOf(*timing, rank), model->device.host));
+  return success();
 }
 
 LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const RankProgram &own) {
@@ -176,6 +256,10 @@ LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const Rank
   if (auto proof = planning::verifyPlacement(buffers, placement->offsets); !proof)
     return scheduled.emitError("the memory plan of rank ")
            << rank << " is wrong: " << proof.message();
+
+  FailureOr<planning::Placement> host = placeHost(rank, own);
+  if (failed(host))
+    return failure();
 
   uint64_t base = layout.end[rank];
   uint64_t shards = 1;
@@ -204,9 +288,9 @@ LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const Rank
         ofKind.push_back(buffer.life);
     memory[kind] = planning::maxLiveBytes(ofKind);
   }
-  if (memoryLimit && arena > memoryLimit) {
+  if (options.memoryLimit && arena > options.memoryLimit) {
     auto diagnostic = scheduled.emitError("rank ")
-                      << rank << " needs " << arena << " bytes, " << arena - memoryLimit
+                      << rank << " needs " << arena << " bytes, " << arena - options.memoryLimit
                       << " more than --memory-limit allows";
     diagnostic.attachNote() << "parameters " << memory[BM_MEM_PARAMETERS] << ", gradients "
                             << memory[BM_MEM_GRADIENTS] << ", optimizer "
@@ -218,11 +302,11 @@ LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const Rank
   SmallVector<uint64_t> offsets;
   for (uint64_t offset : placement->offsets)
     offsets.push_back(base + offset);
-  auto op = rt::RankOp::create(builder, scheduled.getLoc(), rank, arena, base, scratch, memory,
-                               builder.getI64IntegerAttr(placement->lowerBound));
+  auto op = rt::RankOp::create(builder, scheduled.getLoc(), rank, arena, host->peak, base, scratch,
+                               memory, builder.getI64IntegerAttr(placement->lowerBound));
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&op.getBodyRegion());
-  writeInstructions(builder, rank, own, offsets);
+  writeInstructions(builder, rank, own, offsets, host->offsets);
   return success();
 }
 
@@ -239,7 +323,7 @@ LogicalResult Converter::run() {
   if (!timing)
     return scheduled.emitError("cannot execute the schedule: ") << timing.message();
   FailureOr<std::vector<RankProgram>> ranks = buildRankPrograms(*program, schedule, *timing);
-  if (failed(ranks))
+  if (failed(ranks) || failed(offload(*ranks)))
     return failure();
   layout = layoutParameters(*program, module, replicas);
 
@@ -268,7 +352,9 @@ struct ConvertPipelineToRTPass
           << programs.size();
       return signalPassFailure();
     }
-    if (failed(Converter(getOperation(), programs.front(), replicas, memoryLimit).run()))
+    Converter::Options options{replicas, static_cast<uint64_t>(memoryLimit),
+                               static_cast<uint64_t>(hostLimit), device, profile};
+    if (failed(Converter(getOperation(), programs.front(), options).run()))
       signalPassFailure();
   }
 };

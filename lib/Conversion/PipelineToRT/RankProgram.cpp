@@ -44,12 +44,29 @@ private:
     life.upper = upper;
     life.size = bytes;
     life.alignment = BM_REGION_ALIGN;
-    ranks[rank].buffers.push_back({life, memory, ring});
+    ranks[rank].buffers.push_back({life, memory, ring, Value(), 0, {}, 0});
     return ranks[rank].buffers.size() - 1;
   }
-  void extend(uint32_t rank, unsigned buffer, uint64_t upper) {
-    uint64_t &end = ranks[rank].buffers[buffer].life.upper;
-    end = std::max(end, upper);
+  /// A buffer for an instance of a task's value, in use at action `lower`.
+  unsigned addValue(uint32_t rank, uint64_t lower, uint64_t upper, Value value, uint32_t microbatch,
+                    bm_memory memory) {
+    unsigned buffer =
+        addBuffer(rank, lower, upper, byteSize(value.getType()), memory, program.channelOf(value));
+    RankBuffer &added = ranks[rank].buffers[buffer];
+    added.value = value;
+    added.microbatch = microbatch;
+    added.uses.push_back(lower);
+    held[rank][{value, microbatch}] = buffer;
+    return buffer;
+  }
+  /// It is needed until action `upper` - 1 has ended.
+  void extend(uint32_t rank, unsigned index, uint64_t upper) {
+    RankBuffer &buffer = ranks[rank].buffers[index];
+    buffer.life.upper = std::max(buffer.life.upper, upper);
+    uint32_t last = upper - 1;
+    auto place = llvm::lower_bound(buffer.uses, last);
+    if (place == buffer.uses.end() || *place != last)
+      buffer.uses.insert(place, last);
   }
   void placeResults(uint32_t rank, uint32_t position);
   void placeInputs(uint32_t rank, uint32_t position);
@@ -82,9 +99,8 @@ void RankBuilder::placeResults(uint32_t rank, uint32_t position) {
   const planning::Action &action = schedule.orders[rank][position];
   TaskOp task = program.taskOf(rank, action);
   for (Value output : task.getOutputs()) {
-    held[rank][{output, action.microbatch}] =
-        addBuffer(rank, position, position + 1, byteSize(output.getType()),
-                  memoryOf(task.getComponent()), program.channelOf(output));
+    addValue(rank, position, position + 1, output, action.microbatch,
+             memoryOf(task.getComponent()));
     made[{output, action.microbatch}] = {rank, position};
   }
 }
@@ -93,9 +109,7 @@ void RankBuilder::addReceive(uint32_t rank, uint32_t position, Value value, uint
                              uint32_t from) {
   // Posted one action early, so that it is under way while that action runs.
   uint32_t posted = position == 0 ? 0 : position - 1;
-  unsigned buffer = addBuffer(rank, posted, position + 1, byteSize(value.getType()),
-                              BM_MEM_TRANSFERS, program.channelOf(value));
-  held[rank][{value, microbatch}] = buffer;
+  unsigned buffer = addValue(rank, posted, position + 1, value, microbatch, BM_MEM_TRANSFERS);
   RankProgram &own = ranks[rank];
   own.post[posted].push_back(own.receives.size());
   own.await[position].push_back(own.receives.size());
@@ -154,6 +168,8 @@ void RankBuilder::addSends() {
         std::upper_bound(starts.begin() + position + 1, starts.end(), later) - starts.begin();
     unsigned buffer = held[rank].lookup({message.value, message.microbatch});
     extend(rank, buffer, done);
+    uint32_t &sent = own.buffers[buffer].sentUntil;
+    sent = std::max(sent, done - 1);
     own.start[position].push_back(own.sends.size());
     own.finish[done].push_back(own.sends.size());
     own.sends.push_back({message.value, message.microbatch, message.to, buffer});

@@ -21,6 +21,18 @@ struct RankBuffer {
   bm_memory memory;
   /// The value that it is an instance of, 0 for none (planning::placeInRings).
   uint32_t ring;
+  /// Of a task's value: which, and the actions that make, receive or read it, in order.
+  mlir::Value value;
+  uint32_t microbatch = 0;
+  llvm::SmallVector<uint32_t, 0> uses;
+  /// The last action during which it may be sent; one of `uses`.
+  uint32_t sentUntil = 0;
+};
+
+/// A value's stay in the host's memory: copied from buffer `from`, back into buffer `to`.
+struct HostStay {
+  unsigned from, to;
+  planning::Buffer life;
 };
 
 /// A message, as one end sees it.
@@ -43,6 +55,11 @@ struct RankProgram {
   /// end).
   std::vector<Message> receives, sends;
   std::vector<llvm::SmallVector<unsigned>> post, await, start, finish;
+  /// What is in the host's memory for a time (HostOffload.h), and by action the indexes of copies:
+  /// out to start after it, out to wait for before it, back to start before it, back to wait for
+  /// before it.
+  std::vector<HostStay> stays;
+  std::vector<llvm::SmallVector<unsigned>> leave, left, fetch, fetched;
 
   static constexpr unsigned kNoBuffer = ~0u;
 };

@@ -156,6 +156,17 @@ void ImageWriter::writeInstruction(rt::RankWriter &rank, Operation &op) {
         rank.recv(recv.getPeer(), recv.getChannel(), recv.getOffset(), recv.getBytes(),
                   recv.getSlot(), label);
       })
+      .Case([&](rt::OffloadOp offload) {
+        rt::ActionLabel label;
+        label.microbatch = offload.getMicrobatch();
+        rank.offload(offload.getOffset(), offload.getHost(), offload.getBytes(), offload.getSlot(),
+                     label);
+      })
+      .Case([&](rt::FetchOp fetch) {
+        rt::ActionLabel label;
+        label.microbatch = fetch.getMicrobatch();
+        rank.fetch(fetch.getHost(), fetch.getOffset(), fetch.getBytes(), fetch.getSlot(), label);
+      })
       .Case([&](rt::WaitOp wait) {
         rank.wait(wait.getSlot(), labelOf(wait.getCallee(), wait.getMicrobatch()));
       })
@@ -178,6 +189,7 @@ FailureOr<std::vector<unsigned char>> ImageWriter::run(const PlanOptions &option
                                   << BM_MEM_COUNT;
     rt::RankWriter &rank = writer.rank(op.getRank());
     rank.setArena(op.getArena());
+    rank.setHost(op.getHostArena());
     rank.setScratch(op.getScratchOffset(), op.getScratchBytes());
     for (auto [kind, bytes] : llvm::enumerate(op.getMemory()))
       rank.setMemory(static_cast<bm_memory>(kind), bytes);

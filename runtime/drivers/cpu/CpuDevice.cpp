@@ -80,6 +80,16 @@ public:
   void run(bm_task_fn task, void *const *args) override { task(args); }
   void synchronize() override {}
 
+  // Nothing runs beside the calls: a copy is done where it starts.
+  void prepareCopies(uint32_t) override {}
+  void offload(uint32_t, void *target, uint64_t offset, uint64_t size) override {
+    download(target, offset, size);
+  }
+  void fetch(uint32_t, uint64_t offset, const void *source, uint64_t size) override {
+    upload(offset, source, size);
+  }
+  void await(uint32_t) override {}
+
   // Nothing is gained by keeping a list: its calls are the work itself.
   bool replay(uint32_t) override { return false; }
   void beginList(uint32_t) override {}

@@ -1,4 +1,5 @@
-// One GPU: everything is in order on one stream, and only synchronize() waits for it.
+// One GPU: calls are in order on one stream, copies beside them on one for each direction, and only
+// synchronize() waits for them.
 
 #include "CudaDevice.h"
 
@@ -99,6 +100,7 @@ CudaDevice::~CudaDevice() {
   forgetLists();
   for (CUevent event : marks)
     api.cuEventDestroy(event);
+  forgetCopies();
   api.cuEventDestroy(anchor);
   api.cuModuleUnload(ownModule);
   if (taskModule)
@@ -264,6 +266,64 @@ void CudaDevice::anchorClock() {
   checkCuda(api.cuEventRecord(anchor, stream), "recording an event");
   checkCuda(api.cuEventSynchronize(anchor), "waiting for an event");
   anchorNs = nowNs();
+}
+
+void CudaDevice::forgetCopies() {
+  for (CUevent event : copied)
+    api.cuEventDestroy(event);
+  copied.clear();
+  for (CopyStream *copies : {&out, &back}) {
+    if (copies->ready)
+      api.cuEventDestroy(copies->ready);
+    if (copies->stream)
+      api.cuStreamDestroy(copies->stream);
+    *copies = {};
+  }
+}
+
+void CudaDevice::prepareCopies(uint32_t count) {
+  forgetCopies();
+  if (count == 0)
+    return;
+  for (CopyStream *copies : {&out, &back}) {
+    checkCuda(api.cuStreamCreate(&copies->stream, CU_STREAM_NON_BLOCKING), "creating a stream");
+    checkCuda(api.cuEventCreate(&copies->ready, CU_EVENT_DISABLE_TIMING), "creating an event");
+  }
+  copied.assign(count, nullptr);
+  for (CUevent &event : copied)
+    checkCuda(api.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING), "creating an event");
+}
+
+void CudaDevice::beginCopy(CopyStream &copies) {
+  check(api.cuEventRecord(copies.ready, stream), [] { return "recording an event"; });
+  check(api.cuStreamWaitEvent(copies.stream, copies.ready, 0),
+        [] { return "ordering a copy after what is before it"; });
+}
+
+void CudaDevice::endCopy(CopyStream &copies, uint32_t copy) {
+  check(api.cuEventRecord(copied[copy], copies.stream), [] { return "recording an event"; });
+  // Only the compute stream is waited for call by call.
+  if (lists == CudaLists::Check)
+    await(copy);
+}
+
+void CudaDevice::offload(uint32_t copy, void *target, uint64_t offset, uint64_t bytes) {
+  beginCopy(out);
+  check(api.cuMemcpyDtoHAsync(target, at(offset), bytes, out.stream),
+        [&] { return "offload of " + bytesAt(bytes, offset); });
+  endCopy(out, copy);
+}
+
+void CudaDevice::fetch(uint32_t copy, uint64_t offset, const void *source, uint64_t bytes) {
+  beginCopy(back);
+  check(api.cuMemcpyHtoDAsync(at(offset), source, bytes, back.stream),
+        [&] { return "fetch of " + bytesAt(bytes, offset); });
+  endCopy(back, copy);
+}
+
+void CudaDevice::await(uint32_t copy) {
+  check(api.cuStreamWaitEvent(stream, copied[copy], 0),
+        [] { return "waiting for a copy to or from the host's memory"; });
 }
 
 bool CudaDevice::replay(uint32_t slot) {

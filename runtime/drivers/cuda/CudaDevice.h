@@ -38,6 +38,11 @@ public:
   void run(bm_task_fn task, void *const *args) override;
   void synchronize() override;
 
+  void prepareCopies(uint32_t count) override;
+  void offload(uint32_t copy, void *target, uint64_t offset, uint64_t bytes) override;
+  void fetch(uint32_t copy, uint64_t offset, const void *source, uint64_t bytes) override;
+  void await(uint32_t copy) override;
+
   bool replay(uint32_t slot) override;
   void beginList(uint32_t slot) override;
   void endList() override;
@@ -79,6 +84,15 @@ private:
   template <typename What> void check(CUresult code, What what);
   CUdeviceptr at(uint64_t offset) const { return arena + offset; }
   float *floats(uint64_t offset) { return static_cast<float *>(address(offset)); }
+  /// Copies in one direction: a stream of their own, since a device can copy both ways at once.
+  struct CopyStream {
+    CUstream stream = nullptr;
+    CUevent ready = nullptr; // what the next copy comes after
+  };
+  /// Lets the stream's next copy come after the calls so far.
+  void beginCopy(CopyStream &copies);
+  void endCopy(CopyStream &copies, uint32_t copy);
+  void forgetCopies();
   /// Waits until the stream is empty or has failed.
   CUresult drain();
   void anchorClock();
@@ -106,6 +120,9 @@ private:
   bool recording = false;
   uint32_t recordingSlot = 0;
   const char *labelled = nullptr;
+
+  CopyStream out, back;
+  std::vector<CUevent> copied; // by copy
 
   std::vector<CUevent> marks;
   CUevent anchor = nullptr; // recorded at anchorNs

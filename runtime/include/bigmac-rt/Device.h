@@ -61,12 +61,21 @@ public:
   virtual void run(bm_task_fn task, void *const *args) = 0;
   virtual void synchronize() = 0;
 
+  /// Copies between the arena and hostMemory() that run beside later calls, each known by a number
+  /// below what was prepared; one number has one copy at a time. A copy comes after the calls
+  /// before it; calls after await() come after the copy. Until then its target must not be touched
+  /// and its source not be written, by calls or by the host. Copies of one direction are in order.
+  virtual void prepareCopies(uint32_t count) = 0;
+  virtual void offload(uint32_t copy, void *target, uint64_t offset, uint64_t bytes) = 0;
+  virtual void fetch(uint32_t copy, uint64_t offset, const void *source, uint64_t bytes) = 0;
+  virtual void await(uint32_t copy) = 0;
+
   /// A list of calls that is the same every time, as `slot` 0 or 1. The caller writes
   ///   if (!device.replay(slot)) { device.beginList(slot); ...calls...; device.endList(); }
   /// and a driver may keep the calls of the first time, arguments and all, to start them at once
   /// later (replay() is true then). In a list, uploads and downloads use hostMemory() only, and
-  /// synchronize() does not occur; transfers of a communicator that were started in a list end in
-  /// it.
+  /// synchronize() does not occur; transfers of a communicator, and copies, that were started in a
+  /// list end in it.
   virtual bool replay(uint32_t slot) = 0;
   virtual void beginList(uint32_t slot) = 0;
   virtual void endList() = 0;

@@ -45,6 +45,8 @@ class PlanWriter;
 class RankWriter {
 public:
   void setArena(uint64_t bytes) { rank.arena_bytes = bytes; }
+  /// Bytes of the host's memory that offload() and fetch() use.
+  void setHost(uint64_t bytes) { rank.host_bytes = bytes; }
   void setMemory(bm_memory what, uint64_t bytes) { rank.memory[what] = bytes; }
   /// bm_rank.scratch_*: free after the last instruction.
   void setScratch(uint64_t offset, uint64_t bytes);
@@ -56,6 +58,10 @@ public:
             const ActionLabel &label = {});
   void recv(int32_t peer, uint32_t tag, uint64_t offset, uint64_t bytes, uint32_t slot,
             const ActionLabel &label = {});
+  void offload(uint64_t offset, uint64_t host, uint64_t bytes, uint32_t slot,
+               const ActionLabel &label = {});
+  void fetch(uint64_t host, uint64_t offset, uint64_t bytes, uint32_t slot,
+             const ActionLabel &label = {});
   void wait(uint32_t slot, const ActionLabel &label = {});
   void zero(uint64_t offset, uint64_t bytes, const ActionLabel &label = {});
   void record(uint32_t scalar, int32_t microbatch, uint64_t offset, const ActionLabel &label = {});

@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 #define BM_PLAN_MAGIC "BMACPLAN" /* 8 bytes, no terminator in the image */
-#define BM_PLAN_VERSION 1u
+#define BM_PLAN_VERSION 2u
 #define BM_NONE64 UINT64_MAX /* "no offset" */
 #define BM_NONE32 UINT32_MAX /* "no index" */
 /* Every region's offset in an arena is a multiple of this many bytes. */
@@ -166,7 +166,7 @@ typedef enum bm_op {
   BM_OP_SEND = 3,
   /* Start receiving; the bytes must not be touched until the WAIT on `slot`. */
   BM_OP_RECV = 4,
-  /* Wait for the send or receive open in `slot`; the slot is free again. */
+  /* Wait for the send, receive or copy open in `slot`; the slot is free again. */
   BM_OP_WAIT = 5,
   /* Set `bytes` at `offset` to zero. */
   BM_OP_ZERO = 6,
@@ -174,7 +174,13 @@ typedef enum bm_op {
      a sum of terms computed in several places is recorded once for each term. */
   BM_OP_RECORD = 7,
   /* Copy `bytes` from `source` to `offset`; the two must not overlap. */
-  BM_OP_COPY = 8
+  BM_OP_COPY = 8,
+  /* Start copying `bytes` at `offset` of the arena to `host` of this rank's host memory; neither
+     may be written until the WAIT on `slot`. */
+  BM_OP_OFFLOAD = 9,
+  /* Start copying back: `bytes` at `host`, which an OFFLOAD that was waited for wrote, to `offset`.
+     Until the WAIT on `slot` the former may not be written, the latter not be touched. */
+  BM_OP_FETCH = 10
 } bm_op;
 
 typedef struct bm_instr {
@@ -191,6 +197,7 @@ typedef struct bm_instr {
   union {
     bm_range args;   /* RUN: uint64_t offsets in the arena */
     uint64_t source; /* COPY */
+    uint64_t host;   /* OFFLOAD, FETCH: in the rank's host memory */
   } u;
   int32_t peer;
   uint32_t tag;
@@ -199,6 +206,7 @@ typedef struct bm_instr {
 /* The program of one pipeline rank for one step. */
 typedef struct bm_rank {
   uint64_t arena_bytes;
+  uint64_t host_bytes;           /* of the host's memory, for OFFLOAD and FETCH */
   uint64_t memory[BM_MEM_COUNT]; /* peak bytes of each class, for the report */
   /* A region of the arena that is free once the last instruction has run; it may overlap
      activations and transfer buffers. Gradient sums receive the other ranks' pieces in it, so it is

@@ -189,3 +189,36 @@ pipeline.scheduled @elsewhere ranks 2 chunks 1 samples 2 placement <encoder 0 to
   pipeline.order rank 0 ["F0.0"]
   pipeline.order rank 1 []
 }
+
+// -----
+
+nn.parameter trained @w : tensor<4x4xf32> = dense<0.5> : tensor<4x4xf32>
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x4xf32>) -> (tensor<f32>, tensor<2x4xf32>) {
+  %0 = nn.reduce_sum %x [0, 1] : tensor<2x4xf32>
+  return %0, %x : tensor<f32>, tensor<2x4xf32>
+}
+pipeline.scheduled @input_away ranks 1 chunks 1 samples 2 schedule "1f1b" microbatches 1 window 0 warmup_extra 0 {
+  %x = pipeline.input "x" : tensor<2x4xf32>
+  %loss, %r = pipeline.task @f llm forward stage 0 (%x) parameters [@w] gradients [] : (tensor<2x4xf32>) -> (tensor<f32>, tensor<2x4xf32>)
+  pipeline.output loss "loss" %loss : tensor<f32>
+  // expected-error @+1 {{expects a value that a task makes; a graph input is loaded again instead}}
+  pipeline.offload %x : tensor<2x4xf32>
+  pipeline.order rank 0 ["F0.0"]
+}
+
+// -----
+
+nn.parameter trained @w : tensor<4x4xf32> = dense<0.5> : tensor<4x4xf32>
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x4xf32>) -> (tensor<f32>, tensor<2x4xf32>) {
+  %0 = nn.reduce_sum %x [0, 1] : tensor<2x4xf32>
+  return %0, %x : tensor<f32>, tensor<2x4xf32>
+}
+pipeline.scheduled @away_twice ranks 1 chunks 1 samples 2 schedule "1f1b" microbatches 1 window 0 warmup_extra 0 {
+  %x = pipeline.input "x" : tensor<2x4xf32>
+  %loss, %r = pipeline.task @f llm forward stage 0 (%x) parameters [@w] gradients [] : (tensor<2x4xf32>) -> (tensor<f32>, tensor<2x4xf32>)
+  pipeline.output loss "loss" %loss : tensor<f32>
+  pipeline.offload %r : tensor<2x4xf32>
+  // expected-error @+1 {{offloads a value a second time}}
+  pipeline.offload %r : tensor<2x4xf32>
+  pipeline.order rank 0 ["F0.0"]
+}

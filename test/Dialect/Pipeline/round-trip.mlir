@@ -33,6 +33,8 @@ pipeline.scheduled @timed ranks 1 chunks 1 samples 2 schedule "1f1b" microbatche
   // CHECK: pipeline.task @llm.0.backward llm backward stage 0 ({{.*}}#1) parameters [@w] gradients [@w] : (tensor<2x4xf32>) -> ()
   pipeline.task @llm.0.backward llm backward stage 0 (%y) parameters [@w] gradients [@w] : (tensor<2x4xf32>) -> ()
   pipeline.output loss "loss" %loss : tensor<f32>
+  // CHECK: pipeline.offload %{{.*}}#1 : tensor<2x4xf32>
+  pipeline.offload %y : tensor<2x4xf32>
   // CHECK: pipeline.order rank 0 ["F0.0", "B0.0", "F0.1", "B0.1"]
   pipeline.order rank 0 ["F0.0", "B0.0", "F0.1", "B0.1"]
 }

@@ -39,3 +39,17 @@ rt.program @train ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 {
 // CHECK: rt.program @placed ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 placement <encoder 0 to 0, llm 1 to 1> {
 rt.program @placed ranks 2 chunks 1 replicas 1 microbatches 1 samples 2 placement <encoder 0 to 0, llm 1 to 1> {
 }
+
+// CHECK: rt.program @away ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+rt.program @away ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [4, 0]
+  // CHECK: rt.rank 0 arena 512 host_arena 64 scratch 256, 256 memory [0, 0, 0, 4, 0, 0, 0, 0, 0] {
+  rt.rank 0 arena 512 host_arena 64 scratch 256, 256 memory [0, 0, 0, 4, 0, 0, 0, 0, 0] {
+    // CHECK: rt.offload value 1 microbatch 0 at 320 to 0 bytes 4 slot 0
+    rt.offload value 1 microbatch 0 at 320 to 0 bytes 4 slot 0
+    rt.wait 0 for @b microbatch 0
+    // CHECK: rt.fetch value 1 microbatch 0 from 0 at 384 bytes 4 slot 0
+    rt.fetch value 1 microbatch 0 from 0 at 384 bytes 4 slot 0
+    rt.wait 0 for @b microbatch 0
+  }
+}

@@ -57,6 +57,21 @@ TEST(DeviceModel, Roofline) {
   EXPECT_DOUBLE_EQ(device->linkOf(9).secondsOf(100), 22);
 }
 
+TEST(DeviceModel, HostMemory) {
+  EXPECT_FALSE(parseDevice(good, "toy.json")->hostMemoryBytes);
+  EXPECT_TRUE(parseDevice(good, "toy.json")->hasOwnMemory());
+  auto given = [](const char *bytes) {
+    return with("\"devices_per_node\"",
+                "\"host_memory_bytes\": " + std::string(bytes) + ", \"devices_per_node\"");
+  };
+  EXPECT_EQ(parseDevice(given("5000"), "toy.json")->hostMemoryBytes, 5000u);
+  EXPECT_TRUE(parseDevice(given("5000"), "toy.json")->hasOwnMemory());
+  EXPECT_FALSE(parseDevice(given("0"), "toy.json")->hasOwnMemory());
+  expectError(given("-1"), "host_memory_bytes");
+  EXPECT_FALSE(findDevice("cpu")->hasOwnMemory());
+  EXPECT_TRUE(findDevice("h200")->hasOwnMemory());
+}
+
 TEST(DeviceModel, RampAndLaunch) {
   std::string text = with("\"product_ramp_flops\": 0", "\"product_ramp_flops\": 1000");
   text.replace(text.find("\"launch_seconds\": 0"), 19, "\"launch_seconds\": 0.25");

@@ -116,6 +116,8 @@ public:
     arena.used = std::max(arena.used, from + scratch);
     out.setScratch(from, scratch); // over everything that is dead at the end of the step
     out.setArena(arena.used);
+    if (shape.offload)
+      out.setHost(count * kRow);
     out.setMemory(BM_MEM_LLM, 3 * count * kRow);
 
     out.zero(stage.grad_offset, stageBytes);
@@ -126,6 +128,8 @@ public:
       postForward(m), postBackward(m);
     for (uint32_t m = 0; m < count; ++m)
       forwards(m);
+    if (shape.offload)
+      finishOffload(count - 1), fetch(0);
     for (uint32_t m = 0; m < count; ++m)
       backwards(m);
     for (uint32_t slot : sends)
@@ -150,6 +154,15 @@ private:
     out.send(peer, tag, offset, kRow, sends.back(), why);
   }
 
+  // Stages' inputs leave while the next microbatch's forward runs, and come back while the backward
+  // before theirs does. What they leave behind is overwritten.
+  uint32_t copySlot(uint32_t m) const { return 4 + 2 * shape.microbatches + m; }
+  void finishOffload(uint32_t m) {
+    out.wait(copySlot(m), label(BM_FORWARD, m));
+    out.zero(in + m * kRow, kRow);
+  }
+  void fetch(uint32_t m) { out.fetch(m * kRow, in + m * kRow, kRow, copySlot(m)); }
+
   void forwards(uint32_t m) {
     ActionLabel why = label(BM_FORWARD, m);
     uint64_t mine = in + m * kRow, result = outs + m * kRow;
@@ -166,6 +179,11 @@ private:
     out.run(Forward,
             {mine, stage.param_offset, stage.param_offset + kMatrix, scale.param_offset, result},
             why);
+    if (shape.offload) {
+      out.offload(mine, m * kRow, kRow, copySlot(m));
+      if (m > 0)
+        finishOffload(m - 1);
+    }
     if (!last) {
       depart(r + 1, 0, result, why);
       return;
@@ -190,6 +208,11 @@ private:
       out.copy(grad, buffers + (2 + m % 2) * kRow, kRow, why);
       if (m + 2 < shape.microbatches)
         postBackward(m + 2);
+    }
+    if (shape.offload) {
+      if (m + 1 < shape.microbatches)
+        fetch(m + 1);
+      out.wait(copySlot(m), why);
     }
     out.run(Backward,
             {in + m * kRow, stage.param_offset, stage.param_offset + kMatrix, scale.param_offset,

@@ -26,6 +26,7 @@ struct Shape {
   bool weighted = false; // a scalar output weighs the losses
   std::string target = "cpu";
   bool unwritten = false; // a fault: a region is read that nothing has written
+  bool offload = false;   // stages' inputs wait for their backwards in the host's memory
 };
 
 /// The plan of the model; `weights*` as in PlanWriter::setWeights. Empty and `error` on failure.

@@ -232,7 +232,10 @@ TEST(PlanImage, DamageIsFound) {
 /// Damage that the checksum does not find, because it was computed afterwards: open() must find
 /// what matters and survive the rest.
 TEST(PlanImage, MutatedImagesNeverCrash) {
-  auto good = goodImage();
+  std::string error;
+  auto good =
+      fixture::buildPlan({3, 2, 3, true, "cpu", false, true}, "w.safetensors", 10, 20, error);
+  ASSERT_EQ(error, "");
   std::mt19937_64 random(2);
   const uint64_t values[] = {0,
                              1,
@@ -271,8 +274,10 @@ std::string programError(void (*fill)(RankWriter &, RankWriter &)) {
   plan.addInput("x", BM_F32, {1, 16});
   plan.addScalar("loss", BM_SCALAR_LOSS);
   plan.addTask("task", {64, 64}, BM_LLM, BM_FORWARD, 0);
-  for (uint32_t r = 0; r < 2; ++r)
+  for (uint32_t r = 0; r < 2; ++r) {
     plan.rank(r).setArena(1024);
+    plan.rank(r).setHost(128);
+  }
   plan.rank(1).record(0, 0, 0);
   fill(plan.rank(0), plan.rank(1));
   std::string error;
@@ -337,4 +342,58 @@ TEST(PlanImage, ProgramErrors) {
               b.wait(1);
             }),
             "");
+}
+
+TEST(PlanImage, OffloadErrors) {
+  EXPECT_EQ(programError([](RankWriter &a, RankWriter &) {
+              a.offload(0, 64, 64, 0);
+              a.wait(0);
+              a.fetch(64, 512, 64, 0);
+              a.offload(64, 0, 64, 1);
+              a.wait(0);
+              a.wait(1);
+              // Bytes that were fetched are free.
+              a.offload(0, 32, 64, 0);
+              a.wait(0);
+              a.fetch(32, 0, 64, 1);
+              a.wait(1);
+            }),
+            "damaged plan image: rank 0, instruction 6: offloads over what is still needed");
+  EXPECT_EQ(programError([](RankWriter &a, RankWriter &) {
+              for (int round = 0; round < 2; ++round) {
+                a.offload(0, 64, 64, 0);
+                a.wait(0);
+                a.fetch(64, 512, 64, 0);
+                a.wait(0);
+              }
+            }),
+            "");
+  EXPECT_THAT(programError([](RankWriter &a, RankWriter &) {
+                a.offload(0, 65, 64, 0);
+                a.wait(0);
+              }),
+              HasSubstr("outside the arena or the host's memory"));
+  EXPECT_THAT(programError([](RankWriter &a, RankWriter &) {
+                a.offload(0, 0, 64, 0);
+                a.offload(64, 64, 64, 0);
+              }),
+              HasSubstr("slot 0 does not exist or is in use"));
+  EXPECT_THAT(programError([](RankWriter &a, RankWriter &) { a.offload(0, 0, 64, 0); }),
+              HasSubstr("slot 0 is never waited for"));
+  EXPECT_THAT(programError([](RankWriter &a, RankWriter &) {
+                a.offload(0, 0, 64, 0);
+                a.wait(0);
+              }),
+              HasSubstr("offloaded bytes are never fetched"));
+  EXPECT_THAT(programError([](RankWriter &a, RankWriter &) {
+                a.offload(0, 0, 64, 0);
+                a.fetch(0, 64, 64, 1);
+              }),
+              HasSubstr("fetches what was not offloaded before"));
+  EXPECT_THAT(programError([](RankWriter &a, RankWriter &) {
+                a.offload(0, 0, 64, 0);
+                a.wait(0);
+                a.fetch(0, 64, 32, 1);
+              }),
+              HasSubstr("fetches what was not offloaded before"));
 }

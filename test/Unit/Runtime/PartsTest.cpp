@@ -245,6 +245,9 @@ TEST(Log, Line) {
   EXPECT_EQ(line["tokens_per_s"], 200);
   EXPECT_EQ(line["skipped"], true);
   EXPECT_FALSE(line.contains("weights_hash"));
+  EXPECT_FALSE(line.contains("host_bytes"));
+  record.hostBytes = 64;
+  EXPECT_EQ(nlohmann::json::parse(jsonLine(record))["host_bytes"], 64);
 }
 
 TEST(Log, ProgressOnATerminalAndInAFile) {

@@ -173,7 +173,8 @@ Tensors fixtureData(uint64_t samples, bool weighted, uint64_t first) {
 
 std::string fixtureVariable(const fixture::Shape &shape) {
   return "BM_FIXTURE=" + std::to_string(shape.ranks) + " " + std::to_string(shape.replicas) + " " +
-         std::to_string(shape.microbatches) + " " + (shape.weighted ? "1" : "0");
+         std::to_string(shape.microbatches) + " " + (shape.weighted ? "1" : "0") +
+         (shape.offload ? " 1" : " 0");
 }
 
 std::string missingFor(const fixture::Shape &shape) {

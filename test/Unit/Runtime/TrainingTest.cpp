@@ -18,6 +18,9 @@ std::vector<uint64_t> samplesOf(uint64_t step, uint64_t perStep, uint64_t total)
   return samples;
 }
 
+/// Of a stage's input.
+constexpr uint64_t kRowBytes = fixture::kSamples * fixture::kWidth * sizeof(float);
+
 struct Case {
   fixture::Shape shape;
   std::vector<std::string> args;
@@ -59,6 +62,8 @@ TEST_P(Training, EqualsReference) {
     EXPECT_GT(log[t]["tokens_per_s"].get<double>(), 0);
     EXPECT_EQ(log[t]["epoch"], t / (40 / perStep));
     EXPECT_EQ(log[t].contains("data_starts_over"), t > 0 && t % (40 / perStep) == 0);
+    EXPECT_EQ(log[t].value("host_bytes", uint64_t(0)),
+              c.shape.offload ? c.shape.microbatches * kRowBytes : 0);
     if (t > 0)
       continue;
     Tensors grads = readTensors(job.dir / "g.safetensors");
@@ -92,7 +97,9 @@ INSTANTIATE_TEST_SUITE_P(
                          {0.01, 0.8, 0.95, 1e-6, 0.2, 0.3}},
                     Case{{1, 2, 2, false}, {}, {}},
                     Case{{2, 2, 2, true}, {"--clip", "1"}, {1e-3, .9, .999, 1e-8, .01, 1}},
-                    Case{{1, 1, 5, true}, {}, {}}));
+                    Case{{1, 1, 5, true}, {}, {}},
+                    Case{{1, 1, 3, false, "cpu", false, true}, {}, {}},
+                    Case{{2, 2, 2, true, "cpu", false, true}, {}, {}}));
 
 namespace {
 
@@ -242,4 +249,26 @@ TEST(Poison, ShowsReadsOfWhatWasNotWritten) {
       EXPECT_EQ(plain[i][key], poisoned[i][key]);
   EXPECT_FALSE(run("fault", {"BM_FIXTURE_UNWRITTEN=1"})[0].contains("skipped"));
   EXPECT_TRUE(run("seen", {"BM_FIXTURE_UNWRITTEN=1", "BIGMAC_POISON=1"})[0].contains("skipped"));
+}
+
+/// What is offloaded and what comes back are the same bits, whatever was in the host's memory.
+TEST(Offload, ChangesNoBits) {
+  fixture::Shape shape{2, 1, 3, false};
+  auto run = [&](bool offload, const std::vector<std::string> &env) {
+    shape.offload = offload;
+    Job job(shape);
+    Result result = job.start({"--steps", "4", "--deterministic", "--log", job.dir / "log"}, env);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return readLog(job.dir / "log");
+  };
+  if (std::string missing = missingFor(shape); !missing.empty())
+    GTEST_SKIP() << missing;
+  auto kept = run(false, {}), away = run(true, {}), poisoned = run(true, {"BIGMAC_POISON=1"});
+  ASSERT_EQ(kept.size(), 4u);
+  for (const auto &other : {away, poisoned}) {
+    ASSERT_EQ(other.size(), 4u);
+    for (size_t i = 0; i < 4; ++i)
+      for (const char *key : {"loss", "grad_norm", "weights_hash"})
+        EXPECT_EQ(kept[i][key], other[i][key]);
+  }
 }

@@ -1,5 +1,5 @@
 // A training program of the fixture model. The environment says what the compiler would have
-// decided: BM_FIXTURE="RANKS REPLICAS MICROBATCHES WEIGHTED", BM_FIXTURE_WEIGHTS="FILE SIZE
+// decided: BM_FIXTURE="RANKS REPLICAS MICROBATCHES WEIGHTED OFFLOAD", BM_FIXTURE_WEIGHTS="FILE SIZE
 // HEADERHASH", and BM_FIXTURE_FAULT="RANK FORWARD SIGNAL" raises a signal in a rank's n-th forward,
 // BM_FIXTURE_SIGNAL="RANK SECONDS SIGNAL" raises one after some time, BM_FIXTURE_FILE_LIMIT="BYTES"
 // limits the size of files, BM_FIXTURE_TARGET=cuda makes it a program for GPUs.
@@ -37,8 +37,8 @@ static uint32_t thisRank() {
 
 int main(int argc, char **argv) {
   fixture::Shape shape;
-  std::istringstream(env("BM_FIXTURE", "1 1 2 0")) >> shape.ranks >> shape.replicas >>
-      shape.microbatches >> shape.weighted;
+  std::istringstream(env("BM_FIXTURE", "1 1 2 0 0")) >> shape.ranks >> shape.replicas >>
+      shape.microbatches >> shape.weighted >> shape.offload;
   shape.target = env("BM_FIXTURE_TARGET", "cpu");
   shape.unwritten = !env("BM_FIXTURE_UNWRITTEN").empty();
   std::string file;

@@ -161,3 +161,172 @@ rt.program @past ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
     rt.record "loss" microbatch 0 at 320
   }
 }
+
+// -----
+
+// A value comes back from the host's memory as what it was.
+rt.program @away ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.fetch value 1 microbatch 0 from 0 at 256 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [256, 0]
+  }
+}
+
+// -----
+
+// It is used before it is back.
+rt.program @early_use ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    // expected-note @+1 {{put there here}}
+    rt.fetch value 1 microbatch 0 from 0 at 256 bytes 32 slot 0
+    // expected-error @+1 {{B(chunk 0, microbatch 0) on rank 0 expects value 1 of F(chunk 0, microbatch 0) at 256, bytes 32; there is value 1 of F(chunk 0, microbatch 0), still on its way}}
+    rt.run @b microbatch 0 at [256, 0]
+    rt.wait 0 for @b microbatch 0
+  }
+}
+
+// -----
+
+// It is fetched before it has arrived.
+rt.program @early_fetch ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    // expected-note @+1 {{offloaded here}}
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    // expected-error @+1 {{expects value 1 of F(chunk 0, microbatch 0) at 0, bytes 32, of the host's memory; there is value 1 of F(chunk 0, microbatch 0), still on its way}}
+    rt.fetch value 1 microbatch 0 from 0 at 256 bytes 32 slot 1
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [256, 0]
+  }
+}
+
+// -----
+
+// Nothing was offloaded to where it is fetched from.
+rt.program @elsewhere ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    // expected-error @+1 {{expects value 1 of F(chunk 0, microbatch 0) at 32, bytes 32, of the host's memory; nothing was offloaded to there}}
+    rt.fetch value 1 microbatch 0 from 32 at 256 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [256, 0]
+  }
+}
+
+// -----
+
+// Its bytes are used again before it has left.
+rt.program @reused ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    // expected-note @+1 {{since here}}
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    // expected-error @+1 {{writes at 64, but value 1 of F(chunk 0, microbatch 0) is being offloaded from there}}
+    rt.load "x" microbatch 0 at 64
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [256, 0]
+  }
+}
+
+// -----
+
+// What still waits in the host's memory is overwritten.
+rt.program @overwritten_away ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    // expected-note @+1 {{since here}}
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    // expected-error @+1 {{writes at 28 of the host's memory, but value 1 of F(chunk 0, microbatch 0) was offloaded to there and not fetched}}
+    rt.offload value 2 microbatch 0 at 128 to 28 bytes 4 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.fetch value 1 microbatch 0 from 0 at 256 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [256, 0]
+  }
+}
+
+// -----
+
+// It never comes back.
+rt.program @forgotten ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 64 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    // expected-error @+1 {{offloads value 1 of F(chunk 0, microbatch 0), which nothing fetches}}
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [64, 0]
+  }
+}
+
+// -----
+
+// The host's memory ends too.
+rt.program @past_host ranks 1 chunks 1 replicas 1 microbatches 1 samples 2 {
+  rt.input "x" : tensor<2x4xf32>
+  rt.scalar loss "loss" terms [2]
+  rt.task @f llm forward stage 0 reads ["x"] parameters [] gradients [] makes [1, 2] bytes [32, 32, 4, 0]
+  rt.task @b llm backward stage 0 reads [1] parameters [] gradients [] makes [] bytes [32, 0]
+  rt.rank 0 arena 512 host_arena 16 scratch 0, 512 memory [0, 0, 0, 0, 0, 0, 0, 0, 0] {
+    rt.load "x" microbatch 0 at 0
+    rt.run @f microbatch 0 at [0, 64, 128, 0]
+    rt.record "loss" microbatch 0 at 128
+    // expected-error @+1 {{uses 32 bytes at 0 of the host's memory, outside its 16 bytes}}
+    rt.offload value 1 microbatch 0 at 64 to 0 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.fetch value 1 microbatch 0 from 0 at 256 bytes 32 slot 0
+    rt.wait 0 for @b microbatch 0
+    rt.run @b microbatch 0 at [256, 0]
+  }
+}

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Plants one fault at a time in an rt program and checks that every one is rejected: `plant_faults.py PROGRAM.mlir`.
 
-Each instruction is left out; each is doubled; each transfer is left out with its wait; the microbatches of neighbouring receives of a channel are swapped; two
-receives of a rank get one buffer where both hold a value at a time. The messages are printed, each once."""
+Each instruction is left out; each is doubled; each transfer and copy is left out with its wait; the microbatches of neighbouring receives of a channel are swapped; two
+receives of a rank get one buffer where both hold a value at a time; what is fetched from the host's memory is waited for
+after its use, or comes from another's place. The messages are printed, each once."""
 
 import collections
 import re
 import subprocess
 import sys
 
-INSTRUCTION = re.compile(r"\s+rt\.(zero|load|run|send|recv|wait|record) ")
+INSTRUCTION = re.compile(r"\s+rt\.(zero|load|run|send|recv|offload|fetch|wait|record) ")
 
 
 def ranks_of(lines):
@@ -38,11 +39,19 @@ def faults(lines):
         kind = INSTRUCTION.match(line)[1]
         yield f"no {kind}", lines[:i] + lines[i + 1:]
         yield f"two {kind}", lines[:i + 1] + lines[i:]
-        if kind in ("send", "recv"):
+        if kind in ("send", "recv", "offload", "fetch"):
             slot = re.search(r"slot (\d+)", line)[1]
             wait = re.compile(rf"\s+rt\.wait {slot} ")
             end = next(n for n in range(i + 1, len(lines)) if wait.match(lines[n]))
             yield f"no {kind} and no wait", lines[:i] + lines[i + 1:end] + lines[end + 1:]
+        if kind == "fetch":
+            use = next(n for n in range(end + 1, len(lines)) if INSTRUCTION.match(lines[n])[1] == "run")
+            yield "late wait", lines[:end] + lines[end + 1:use + 1] + [lines[end]] + lines[use + 1:]
+            own = re.search(r"from (\d+) at", line)[1]
+            places = {re.search(r"to (\d+) bytes", other)[1] for n, other in enumerate(lines)
+                      if owner[n] == owner[i] and INSTRUCTION.match(other)[1] == "offload"}
+            for place in sorted(places - {own}):
+                yield "another's place", lines[:i] + [line.replace(f"from {own} at", f"from {place} at")] + lines[i + 1:]
     known = list(receives(lines))
     for a, b in ((a, b) for n, a in enumerate(known) for b in known[n + 1:]):
         if a[1] != b[1]:
