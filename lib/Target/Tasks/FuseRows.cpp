@@ -318,7 +318,7 @@ struct TaskFuseRows : bigmac::impl::TaskFuseRowsBase<TaskFuseRows> {
     });
     OpBuilder builder(&getContext());
     for (Block *block : blocks) {
-      SmallVector<RowGroup> groups = findRowGroups(*block, {leastOps, mostRowElements, sumsAlone});
+      SmallVector<RowGroup> groups = findRowGroups(*block, {leastOps, mostRowElements, sumsAlone, kernels});
       if (groups.empty())
         continue;
       Scheduler(*block, groups).run();
