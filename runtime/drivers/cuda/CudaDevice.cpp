@@ -36,9 +36,9 @@ static CudaLists listsFromEnvironment() {
   throw RuntimeError("BIGMAC_CUDA_LISTS: expected graph, issue or check, found '" + value + "'");
 }
 
-CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
+CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool deterministic)
     : api(cudaApi()), lists(listsFromEnvironment()), ordinal(static_cast<int>(ordinal)),
-      program(program) {
+      program(program), deterministic(deterministic) {
   int count = 0;
   checkCuda(api.cuDeviceGetCount(&count), "counting the GPUs");
   if (count == 1)
@@ -50,7 +50,8 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
   checkCuda(api.cuDeviceGet(&device, this->ordinal), "opening the GPU");
   char text[128] = {};
   checkCuda(api.cuDeviceGetName(text, sizeof(text) - 1, device), "asking for the GPU's name");
-  titleText = "GPU " + std::to_string(this->ordinal) + " (" + text + ")";
+  modelText = text;
+  titleText = "GPU " + std::to_string(this->ordinal) + " (" + modelText + ")";
   checkCuda(api.cuDevicePrimaryCtxRetain(&context, device), "opening the GPU's context");
   checkCuda(api.cuCtxSetCurrent(context), "opening the GPU's context");
   checkCuda(api.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "creating a stream");
@@ -65,6 +66,7 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
   scaleKernel = function(ownModule, "bm_scale", "the runtime");
   adamwKernel = function(ownModule, "bm_adamw", "the runtime");
   reportKernel = function(ownModule, "bm_report", "the runtime");
+  randomKernel = function(ownModule, "bm_random", "the runtime");
   if (program) {
     checkCuda(api.cuModuleLoadData(&taskModule, program->image), [&] {
       return "loading the program's kernels on " + titleText + "; were they compiled for it?";
@@ -97,6 +99,7 @@ CudaDevice::~CudaDevice() {
   if (lost || std::uncaught_exceptions() > 0 || api.cuStreamSynchronize(stream) != CUDA_SUCCESS)
     return;
   forgetLists();
+  matmuls.reset();
   for (CUevent event : marks)
     api.cuEventDestroy(event);
   api.cuEventDestroy(anchor);
@@ -106,8 +109,9 @@ CudaDevice::~CudaDevice() {
   for (void *block : hostBlocks)
     api.cuMemFreeHost(block);
   api.cuMemFree(scratch);
-  if (arena)
-    api.cuMemFree(arena);
+  for (CUdeviceptr memory : {arena, workspace})
+    if (memory)
+      api.cuMemFree(memory);
   api.cuStreamDestroy(stream);
   api.cuDevicePrimaryCtxRelease(device);
 }
@@ -144,13 +148,42 @@ void CudaDevice::allocateArena(uint64_t size) {
   size_t available = 0, whole = 0;
   checkCuda(api.cuMemGetInfo(&available, &whole), "asking for the GPU's memory");
   CUresult code =
-      arenaBytes > available ? CUDA_ERROR_OUT_OF_MEMORY : api.cuMemAlloc(&arena, arenaBytes);
+      residentBytes() > available ? CUDA_ERROR_OUT_OF_MEMORY : api.cuMemAlloc(&arena, arenaBytes);
+  if (code == CUDA_SUCCESS && workspaceBytes())
+    code = api.cuMemAlloc(&workspace, workspaceBytes());
   if (code == CUDA_ERROR_OUT_OF_MEMORY)
-    throw RuntimeError("the arena needs " + std::to_string(size) + " bytes, " + titleText +
-                       " has " + std::to_string(available) + " free of " + std::to_string(whole) +
-                       "; compile for more ranks or with a smaller --memory-limit");
+    throw RuntimeError(
+        "the arena needs " + std::to_string(size) + " bytes" +
+        (workspaceBytes() ? " and library calls " + std::to_string(workspaceBytes()) : "") + ", " +
+        titleText + " has " + std::to_string(available) + " free of " + std::to_string(whole) +
+        "; compile for more ranks or with a smaller --memory-limit");
   checkCuda(code, "allocating the arena");
+  prepareLibraries();
   fill(0, 0, arenaBytes);
+}
+
+void CudaDevice::prepareLibraries() {
+  if (!program || program->matmul_count == 0)
+    return;
+  int driver = 0, l2 = 0, processors = 0;
+  checkCuda(api.cuDriverGetVersion(&driver), "asking for the driver's version");
+  checkCuda(api.cuDeviceGetAttribute(&l2, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, device),
+            "asking for the GPU's cache");
+  checkCuda(api.cuDeviceGetAttribute(&processors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device),
+            "asking for the GPU's multiprocessors");
+  CudaSpace space{api,
+                  stream,
+                  workspace,
+                  workspaceBytes(),
+                  arena,
+                  arenaBytes,
+                  randomKernel,
+                  titleText,
+                  modelText + " with " + std::to_string(processors) +
+                      " multiprocessors, CUDA driver " + std::to_string(driver),
+                  static_cast<uint64_t>(l2),
+                  deterministic};
+  matmuls = std::make_unique<Matmuls>(*program, space);
 }
 
 uint64_t CudaDevice::usedBytes() const {
@@ -227,6 +260,22 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
          std::to_string(grid[2]) + " blocks of " + std::to_string(block[0]) + " x " +
          std::to_string(block[1]) + " x " + std::to_string(block[2]) +
          " threads: " + cudaErrorText(code));
+}
+
+template <typename Call> void CudaDevice::callLibrary(const char *what, uint32_t index, Call call) {
+  if (!failure.empty())
+    return;
+  call();
+  if (lists == CudaLists::Check)
+    checkCuda(drain(), [&] {
+      return std::string(what) + " " + std::to_string(index) + " of the program on " + titleText;
+    });
+}
+
+void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
+  if (!matmuls)
+    throw RuntimeError("the program runs matmul " + std::to_string(index) + " of 0");
+  callLibrary("matmul", index, [&] { matmuls->run(index, a, b, c, bias); });
 }
 
 CUresult CudaDevice::drain() {
@@ -395,8 +444,11 @@ uint32_t countCudaDevices(std::string &why) {
   return count;
 }
 
-std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program) {
-  return std::make_unique<CudaDevice>(ordinal, program);
+std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program,
+                                       bool deterministic) {
+  if (program)
+    checkLibraryCalls(*program);
+  return std::make_unique<CudaDevice>(ordinal, program, deterministic);
 }
 
 } // namespace bigmac::rt

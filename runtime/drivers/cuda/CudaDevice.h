@@ -4,6 +4,7 @@
 #define BIGMAC_RT_CUDADEVICE_H
 
 #include "CudaApi.h"
+#include "Matmuls.h"
 #include "bigmac-rt/Device.h"
 
 #include <functional>
@@ -20,13 +21,13 @@ enum class CudaLists {
 
 class CudaDevice final : public Device {
 public:
-  CudaDevice(uint32_t ordinal, const bm_cuda_program *program);
+  CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool deterministic);
   ~CudaDevice() override;
 
   std::string name() const override { return "cuda"; }
   void allocateArena(uint64_t size) override;
   void *address(uint64_t offset) override { return reinterpret_cast<void *>(arena + offset); }
-  uint64_t residentBytes() const override { return arenaBytes; }
+  uint64_t residentBytes() const override { return arenaBytes + workspaceBytes(); }
   uint64_t usedBytes() const override;
   bool isHost() const override { return false; }
   void *hostMemory(uint64_t bytes) override;
@@ -55,6 +56,8 @@ public:
   // For tasks (CudaTasks.cpp).
   void launch(uint32_t kernel, const uint32_t grid[3], const uint32_t block[3], void **params);
   void fail(const std::string &what);
+  // These throw RuntimeError.
+  void matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias);
 
   // For the communicator that serves this device.
   CUstream computeStream() const { return stream; }
@@ -82,24 +85,31 @@ private:
   /// Waits until the stream is empty or has failed.
   CUresult drain();
   void anchorClock();
+  uint64_t workspaceBytes() const { return program ? program->workspace_bytes : 0; }
+  void prepareLibraries();
+  /// Of a task: `call`, unless an earlier one has failed; waits for it in CudaLists::Check.
+  template <typename Call> void callLibrary(const char *what, uint32_t index, Call call);
 
   const CudaApi &api;
   CudaLists lists;
   int ordinal;
   CUdevice device = 0;
   CUcontext context = nullptr;
-  std::string titleText;
+  std::string modelText, titleText;
   bool lost = false;
 
-  CUdeviceptr arena = 0, scratch = 0;
+  CUdeviceptr arena = 0, workspace = 0, scratch = 0;
   uint64_t arenaBytes = 0;
   std::vector<void *> hostBlocks;
   CUstream stream = nullptr;
 
   CUmodule ownModule = nullptr, taskModule = nullptr;
-  CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel;
+  CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel,
+      randomKernel;
   const bm_cuda_program *program;
   std::vector<CUfunction> taskKernels;
+  std::unique_ptr<Matmuls> matmuls;
+  bool deterministic;
   std::string failure; // of the running task
 
   CUgraphExec graphs[2] = {};

@@ -3,6 +3,7 @@
 
 #include "drivers/common/AdamWScalars.h"
 #include "drivers/cuda/kernels.h"
+#include "include/bigmac-rt/plan.h"
 
 using bigmac::rt::AdamWScalars;
 using namespace bigmac::rt::cuda;
@@ -121,4 +122,25 @@ extern "C" __global__ void bm_adamw(AdamWScalars k, float *param, const float *g
 /// reports in the upper half, in one write.
 extern "C" __global__ void bm_report(volatile uint64_t *place, uint32_t *count, uint32_t what) {
   *place = uint64_t(++*count) << 32 | what;
+}
+
+//===----------------------------------------------------------------------===//
+// For library calls
+//===----------------------------------------------------------------------===//
+
+/// Values from 1/16 to 1 and their negatives, of type BM_F32, BM_BF16 or BM_F16.
+extern "C" __global__ void bm_random(void *values, uint32_t type, uint64_t n, uint64_t seed) {
+  for (uint64_t i = thread(); i < n; i += threads()) {
+    uint64_t bits = (i + 1) * 0x9E3779B97F4A7C15u + seed * 0xD1342543DE82EF95u;
+    bits = (bits ^ bits >> 32) * 0xD6E8FEB86659FD93u;
+    bits ^= bits >> 32;
+    uint32_t sign = bits >> 63, fraction = bits & 0x7FFFFF, below = bits >> 40 & 3;
+    uint32_t value = sign << 31 | (126 - below) << 23 | fraction;
+    if (type == BM_F32)
+      static_cast<uint32_t *>(values)[i] = value;
+    else if (type == BM_BF16)
+      static_cast<uint16_t *>(values)[i] = value >> 16;
+    else
+      static_cast<uint16_t *>(values)[i] = sign << 15 | (14 - below) << 10 | fraction >> 13;
+  }
 }
