@@ -26,6 +26,37 @@ namespace {
 
 constexpr int64_t kThreads = 256;
 
+/// An empty kernel with a thread for each of `elements`.
+ElementKernel createKernel(KernelBuilder &b, StringRef name, TypeRange types, int64_t elements) {
+  ElementKernel kernel;
+  kernel.threads = std::min(kThreads, elements);
+  kernel.blocks = llvm::divideCeil(elements, kernel.threads);
+  kernel.function = gpu::GPUFuncOp::create(b, b.loc, name, b.getFunctionType(types, {}));
+  kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  kernel.function.setKnownBlockSizeAttr(
+      b.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
+  return kernel;
+}
+
+/// Fills it in: `body` gets the number of the thread's element.
+void emitThreads(KernelBuilder &b, ElementKernel &kernel, int64_t elements,
+                 llvm::function_ref<void(Value)> body) {
+  Value thread = gpu::ThreadIdOp::create(b, b.loc, gpu::Dimension::x);
+  Value block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
+  Value element = b.add(b.mul(block, kernel.threads), thread);
+  if (elements % kernel.threads != 0) {
+    auto inside = scf::IfOp::create(b, b.loc, b.less(element, b.index(elements)),
+                                    /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(inside.thenBlock());
+    body(element);
+  } else {
+    body(element);
+  }
+  b.setInsertionPointToEnd(&kernel.function.getBody().front());
+  gpu::ReturnOp::create(b, b.loc);
+}
+
 class Emitter {
 public:
   Emitter(linalg::GenericOp op, gpu::GPUModuleOp module)
@@ -41,35 +72,16 @@ public:
       if (kind == utils::IteratorType::parallel)
         elements *= size;
 
-    ElementKernel kernel;
-    kernel.arguments = llvm::to_vector(arguments);
-    kernel.threads = std::min(kThreads, elements);
-    kernel.blocks = llvm::divideCeil(elements, kernel.threads);
     SmallVector<Type> types = llvm::map_to_vector(arguments, [](Value v) { return v.getType(); });
-    kernel.function = gpu::GPUFuncOp::create(b, b.loc, name, b.getFunctionType(types, {}));
-    kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-    kernel.function.setKnownBlockSizeAttr(
-        b.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
+    ElementKernel kernel = createKernel(b, name, types, elements);
+    kernel.arguments = llvm::to_vector(arguments);
     Block &entry = kernel.function.getBody().front();
     b.setInsertionPointToStart(&entry);
     mapping.map(arguments.getArrayRef(), entry.getArguments());
     for (Operation *constant : constants)
       b.clone(*constant, mapping);
-
-    Value thread = gpu::ThreadIdOp::create(b, b.loc, gpu::Dimension::x);
-    Value block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
-    Value element = b.add(b.mul(block, kernel.threads), thread);
-    if (elements % kernel.threads != 0) {
-      auto inside = scf::IfOp::create(b, b.loc, b.less(element, b.index(elements)),
-                                      /*withElseRegion=*/false);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(inside.thenBlock());
-      emitElement(element, sizes, kinds);
-    } else {
-      emitElement(element, sizes, kinds);
-    }
-    b.setInsertionPointToEnd(&entry);
-    gpu::ReturnOp::create(b, b.loc);
+    emitThreads(b, kernel, elements,
+                [&](Value element) { emitElement(element, sizes, kinds); });
     return kernel;
   }
 
@@ -200,4 +212,25 @@ private:
 ElementKernel cuda::emitElementKernel(linalg::GenericOp op, gpu::GPUModuleOp module, StringRef name,
                                       std::string &reason) {
   return Emitter(op, module).emit(name, reason);
+}
+
+ElementKernel cuda::emitConstantKernel(StringRef global, MemRefType type, gpu::GPUModuleOp module,
+                                       StringRef name, Location loc) {
+  KernelBuilder b(OpBuilder::atBlockEnd(module.getBody()), loc);
+  auto plain = MemRefType::get(type.getShape(), type.getElementType());
+  int64_t elements = type.getNumElements();
+  ElementKernel kernel = createKernel(b, name, plain, elements);
+  Block &entry = kernel.function.getBody().front();
+  b.setInsertionPointToStart(&entry);
+  Value constant = memref::GetGlobalOp::create(b, loc, type, global);
+  emitThreads(b, kernel, elements, [&](Value element) {
+    SmallVector<Value> position(type.getRank());
+    for (unsigned i = type.getRank(); i-- > 0;) {
+      position[i] = b.rem(element, type.getDimSize(i));
+      element = b.div(element, type.getDimSize(i));
+    }
+    Value value = memref::LoadOp::create(b, loc, constant, position);
+    memref::StoreOp::create(b, loc, value, entry.getArgument(0), position);
+  });
+  return kernel;
 }

@@ -21,6 +21,11 @@ struct ElementKernel {
 ElementKernel emitElementKernel(mlir::linalg::GenericOp op, mlir::gpu::GPUModuleOp module,
                                 llvm::StringRef name, std::string &reason);
 
+/// Emits the kernel `name`, which copies the constant `global` of `module` to its one argument.
+ElementKernel emitConstantKernel(llvm::StringRef global, mlir::MemRefType type,
+                                 mlir::gpu::GPUModuleOp module, llvm::StringRef name,
+                                 mlir::Location loc);
+
 } // namespace bigmac::cuda
 
 #endif // BIGMAC_TARGET_CUDA_ELEMENTKERNEL_H

@@ -87,9 +87,9 @@ private:
     WalkResult onDevice = task.walk([&](Operation *op) {
       if (isa<gpu::LaunchFuncOp>(op) || isa_and_nonnull<cuda::CUDADialect>(op->getDialect()))
         ops.push_back(op);
-      if (!isa<memref::LoadOp, memref::StoreOp, memref::CopyOp>(op))
+      if (!isa<memref::GetGlobalOp, memref::LoadOp, memref::StoreOp, memref::CopyOp>(op))
         return WalkResult::advance();
-      op->emitOpError("would access the device's memory from the host");
+      op->emitOpError("would mix the memories of host and device");
       return WalkResult::interrupt();
     });
     if (onDevice.wasInterrupted())
@@ -335,6 +335,9 @@ private:
       return module.emitError("has launches but no device code; run cuda-kernel-pipeline first");
     // PTX text, which the driver compiles, ends with a zero.
     image.push_back('\0');
+    // Kernels have copies of constants that tasks use.
+    for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
+      global.erase();
     b.setInsertionPointToStart(module.getBody());
     Type pointer = pointerType(), i32 = b.getI32Type(), i64 = b.getI64Type();
     auto imageGlobal = constant("bm_cuda_image", image, 64);

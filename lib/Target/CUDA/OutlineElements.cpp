@@ -33,6 +33,43 @@ void launch(OpBuilder &b, Location loc, const cuda::ElementKernel &kernel) {
                             /*dynamicSharedMemorySize=*/Value(), kernel.arguments);
 }
 
+/// Constants of the host's program are not in the device's memory. Kernels have them in their own
+/// code, from where a task copies them to buffers.
+class DeviceConstants {
+public:
+  DeviceConstants(ModuleOp module, gpu::GPUModuleOp kernels) : module(module), kernels(kernels) {}
+
+  void copyToBuffers(func::FuncOp task) {
+    unsigned count = 0;
+    for (auto use : llvm::to_vector(task.getOps<memref::GetGlobalOp>())) {
+      OpBuilder b(use);
+      auto type = cast<MemRefType>(use.getType());
+      Value buffer = memref::AllocOp::create(
+          b, use.getLoc(), MemRefType::get(type.getShape(), type.getElementType()));
+      cuda::ElementKernel kernel = cuda::emitConstantKernel(
+          declare(use.getName()), type, kernels,
+          cuda::kernelName(task.getName(), "_constant", count++), use.getLoc());
+      kernel.arguments.push_back(buffer);
+      launch(b, use.getLoc(), kernel);
+      use.replaceAllUsesWith(buffer);
+      use.erase();
+    }
+  }
+
+private:
+  StringRef declare(StringRef name) {
+    if (!kernels.lookupSymbol(name)) {
+      auto global = module.lookupSymbol<memref::GlobalOp>(name);
+      OpBuilder b = OpBuilder::atBlockBegin(kernels.getBody());
+      b.clone(*global);
+    }
+    return name;
+  }
+
+  ModuleOp module;
+  gpu::GPUModuleOp kernels;
+};
+
 struct CUDAOutlineElements : bigmac::impl::CUDAOutlineElementsBase<CUDAOutlineElements> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
@@ -43,7 +80,9 @@ struct CUDAOutlineElements : bigmac::impl::CUDAOutlineElementsBase<CUDAOutlineEl
     }
     gpu::GPUModuleOp kernels = *modules.begin();
     IRRewriter rewriter(&getContext());
+    DeviceConstants constants(module, kernels);
     for (auto task : module.getOps<func::FuncOp>()) {
+      constants.copyToBuffers(task);
       SmallVector<Operation *> ops;
       task.walk([&](Operation *op) {
         if (isa<linalg::LinalgOp, memref::CopyOp>(op))
