@@ -3,6 +3,7 @@
 #include "CudaDevice.h"
 
 #include "../common/AdamWScalars.h"
+#include "../common/IndexErrorText.h"
 #include "CudaTasks.h"
 #include "Poll.h"
 #include "kernels.h"
@@ -20,9 +21,11 @@ extern "C" const unsigned char bm_cuda_own_kernels[];
 
 namespace bigmac::rt {
 
-/// After the partial sums in `scratch`: how often the stream has reported.
+/// After the partial sums in `scratch`: how often the stream has reported, and what kernels have
+/// found wrong.
 static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
-static constexpr uint64_t kScratchBytes = kReportCount + 64;
+static constexpr uint64_t kIndexError = kReportCount + 64;
+static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
 
 static CudaLists listsFromEnvironment() {
   const char *text = std::getenv("BIGMAC_CUDA_LISTS");
@@ -67,6 +70,8 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
   adamwKernel = function(ownModule, "bm_adamw", "the runtime");
   reportKernel = function(ownModule, "bm_report", "the runtime");
   randomKernel = function(ownModule, "bm_random", "the runtime");
+  unseenKernel = function(ownModule, "bm_unseen_queries", "the runtime");
+  scatterKernel = function(ownModule, "bm_scatter_rows", "the runtime");
   if (program) {
     checkCuda(api.cuModuleLoadData(&taskModule, program->image), [&] {
       return "loading the program's kernels on " + titleText + "; were they compiled for it?";
@@ -86,6 +91,7 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
   checkCuda(api.cuMemAlloc(&scratch, kScratchBytes), "allocating scratch");
   checkCuda(api.cuMemsetD8Async(scratch, 0, kScratchBytes, stream), "clearing scratch");
   reportPlace = static_cast<volatile uint64_t *>(hostMemory(sizeof(uint64_t)));
+  indexError = static_cast<cuda::IndexErrorRecord *>(hostMemory(sizeof(*indexError)));
   checkCuda(api.cuEventCreate(&anchor, CU_EVENT_DEFAULT), "creating an event");
   anchorClock();
   setTaskDevice(this);
@@ -100,6 +106,7 @@ CudaDevice::~CudaDevice() {
     return;
   forgetLists();
   matmuls.reset();
+  attentions.reset();
   for (CUevent event : marks)
     api.cuEventDestroy(event);
   api.cuEventDestroy(anchor);
@@ -163,27 +170,36 @@ void CudaDevice::allocateArena(uint64_t size) {
 }
 
 void CudaDevice::prepareLibraries() {
-  if (!program || program->matmul_count == 0)
+  if (!program || program->matmul_count + program->attention_count == 0)
     return;
-  int driver = 0, l2 = 0, processors = 0;
+  auto attribute = [&](CUdevice_attribute which) {
+    int value = 0;
+    checkCuda(api.cuDeviceGetAttribute(&value, which, device), "asking for the GPU's properties");
+    return value;
+  };
+  int driver = 0;
   checkCuda(api.cuDriverGetVersion(&driver), "asking for the driver's version");
-  checkCuda(api.cuDeviceGetAttribute(&l2, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, device),
-            "asking for the GPU's cache");
-  checkCuda(api.cuDeviceGetAttribute(&processors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device),
-            "asking for the GPU's multiprocessors");
-  CudaSpace space{api,
-                  stream,
-                  workspace,
-                  workspaceBytes(),
-                  arena,
-                  arenaBytes,
-                  randomKernel,
-                  titleText,
-                  modelText + " with " + std::to_string(processors) +
-                      " multiprocessors, CUDA driver " + std::to_string(driver),
-                  static_cast<uint64_t>(l2),
-                  deterministic};
-  matmuls = std::make_unique<Matmuls>(*program, space);
+  std::string processors = std::to_string(attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+  int smVersion = 10 * attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
+                  attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  CudaSpace space{.api = api,
+                  .stream = stream,
+                  .workspace = workspace,
+                  .workspaceBytes = workspaceBytes(),
+                  .arena = arena,
+                  .arenaBytes = arenaBytes,
+                  .randomKernel = randomKernel,
+                  .unseenKernel = unseenKernel,
+                  .title = titleText,
+                  .model = modelText + " with " + processors + " multiprocessors, CUDA driver " +
+                           std::to_string(driver),
+                  .l2Bytes = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)),
+                  .smVersion = smVersion,
+                  .deterministic = deterministic};
+  if (program->matmul_count)
+    matmuls = std::make_unique<Matmuls>(*program, space);
+  if (program->attention_count)
+    attentions = std::make_unique<Attentions>(*program, space);
 }
 
 uint64_t CudaDevice::usedBytes() const {
@@ -262,20 +278,71 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
          " threads: " + cudaErrorText(code));
 }
 
-template <typename Call> void CudaDevice::callLibrary(const char *what, uint32_t index, Call call) {
+template <typename Call> void CudaDevice::callLibrary(const std::string &what, Call call) {
   if (!failure.empty())
     return;
   call();
   if (lists == CudaLists::Check)
-    checkCuda(drain(), [&] {
-      return std::string(what) + " " + std::to_string(index) + " of the program on " + titleText;
-    });
+    checkCuda(drain(), [&] { return what + " of the program on " + titleText; });
 }
 
 void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
+  std::string what = "matmul " + std::to_string(index);
   if (!matmuls)
-    throw RuntimeError("the program runs matmul " + std::to_string(index) + " of 0");
-  callLibrary("matmul", index, [&] { matmuls->run(index, a, b, c, bias); });
+    throw RuntimeError("the program runs " + what + " of 0");
+  callLibrary(what, [&] { matmuls->run(index, a, b, c, bias); });
+}
+
+void CudaDevice::attentionForward(uint32_t index, const void *q, const void *k, const void *v,
+                                  const void *mask, void *o, float *logsumexp) {
+  std::string what = "attention " + std::to_string(index);
+  if (!attentions)
+    throw RuntimeError("the program runs " + what + " of 0");
+  callLibrary(what, [&] { attentions->forward(index, q, k, v, mask, o, logsumexp); });
+}
+
+void CudaDevice::attentionBackward(uint32_t index, const void *q, const void *k, const void *v,
+                                   const void *mask, const void *o, const float *logsumexp,
+                                   const void *gradO, void *gradQ, void *gradK, void *gradV) {
+  std::string what = "the backward of attention " + std::to_string(index);
+  if (!attentions)
+    throw RuntimeError("the program runs " + what + " of 0");
+  callLibrary(what, [&] {
+    attentions->backward(index, q, k, v, mask, o, logsumexp, gradO, gradQ, gradK, gradV);
+  });
+}
+
+void CudaDevice::scatterRows(void *table, uint32_t tableType, int64_t tableRows, int64_t width,
+                             const void *ids, uint32_t idBytes, int64_t count, const void *rows,
+                             uint32_t rowsType) {
+  std::string what = "adding " + std::to_string(count) + " rows to a table of " +
+                     std::to_string(tableRows) + " x " + std::to_string(width);
+  for (uint32_t type : {tableType, rowsType})
+    if (type != BM_F32 && type != BM_BF16)
+      throw RuntimeError(what + ": expected f32 or bf16 (bm_dtype 1 or 3), found " +
+                         std::to_string(type));
+  constexpr int64_t columns = int64_t(cuda::kBlock) * cuda::kScatterElements;
+  int64_t parts = (width + columns - 1) / columns;
+  if (count < 0 || width < 0 || tableRows < 0 || count > INT32_MAX || parts > 65535 ||
+      (idBytes != 4 && idBytes != 8))
+    throw RuntimeError(what + ": with ids of " + std::to_string(idBytes) +
+                       " bytes, which is not supported");
+  if (count == 0 || width == 0)
+    return;
+  cuda::ScatterRows how{tableType, rowsType, idBytes, 0, tableRows, width, count};
+  void *record = indexErrorRecord();
+  void *params[] = {&table, &ids, &rows, &how, &record};
+  callLibrary(what, [&] {
+    checkCuda(api.cuLaunchKernel(scatterKernel, static_cast<unsigned>(count),
+                                 static_cast<unsigned>(parts), 1, cuda::kBlock, 1, 1, 0, stream,
+                                 params, nullptr),
+              [&] { return what; });
+  });
+}
+
+void *CudaDevice::indexErrorRecord() {
+  looksForIndexErrors = true;
+  return reinterpret_cast<void *>(scratch + kIndexError);
 }
 
 CUresult CudaDevice::drain() {
@@ -302,8 +369,13 @@ CUresult CudaDevice::drain() {
 }
 
 void CudaDevice::synchronize() {
+  if (looksForIndexErrors)
+    check(api.cuMemcpyDtoHAsync(indexError, scratch + kIndexError, sizeof(*indexError), stream),
+          [] { return "asking what kernels have found"; });
   check(drain(),
         [] { return "what was issued before this wait (BIGMAC_CUDA_LISTS=check finds the call)"; });
+  if (looksForIndexErrors && indexError->count)
+    throw RuntimeError(indexErrorText(indexError->index, indexError->size));
   // The two clocks drift apart, if slowly.
   if (nowNs() - anchorNs > 1'000'000'000)
     anchorClock();

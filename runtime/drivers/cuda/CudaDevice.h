@@ -3,9 +3,11 @@
 #ifndef BIGMAC_RT_CUDADEVICE_H
 #define BIGMAC_RT_CUDADEVICE_H
 
+#include "Attentions.h"
 #include "CudaApi.h"
 #include "Matmuls.h"
 #include "bigmac-rt/Device.h"
+#include "kernels.h"
 
 #include <functional>
 #include <vector>
@@ -58,6 +60,16 @@ public:
   void fail(const std::string &what);
   // These throw RuntimeError.
   void matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias);
+  void attentionForward(uint32_t index, const void *q, const void *k, const void *v,
+                        const void *mask, void *o, float *logsumexp);
+  void attentionBackward(uint32_t index, const void *q, const void *k, const void *v,
+                         const void *mask, const void *o, const float *logsumexp, const void *gradO,
+                         void *gradQ, void *gradK, void *gradV);
+  void scatterRows(void *table, uint32_t tableType, int64_t tableRows, int64_t width,
+                   const void *ids, uint32_t idBytes, int64_t count, const void *rows,
+                   uint32_t rowsType);
+  /// From now on, synchronize() looks into it.
+  void *indexErrorRecord();
 
   // For the communicator that serves this device.
   CUstream computeStream() const { return stream; }
@@ -88,7 +100,7 @@ private:
   uint64_t workspaceBytes() const { return program ? program->workspace_bytes : 0; }
   void prepareLibraries();
   /// Of a task: `call`, unless an earlier one has failed; waits for it in CudaLists::Check.
-  template <typename Call> void callLibrary(const char *what, uint32_t index, Call call);
+  template <typename Call> void callLibrary(const std::string &what, Call call);
 
   const CudaApi &api;
   CudaLists lists;
@@ -105,10 +117,13 @@ private:
 
   CUmodule ownModule = nullptr, taskModule = nullptr;
   CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel,
-      randomKernel;
+      randomKernel, unseenKernel, scatterKernel;
   const bm_cuda_program *program;
   std::vector<CUfunction> taskKernels;
   std::unique_ptr<Matmuls> matmuls;
+  std::unique_ptr<Attentions> attentions;
+  bool looksForIndexErrors = false;
+  cuda::IndexErrorRecord *indexError = nullptr; // of the host, copied from the device
   bool deterministic;
   std::string failure; // of the running task
 

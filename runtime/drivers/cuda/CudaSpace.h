@@ -19,9 +19,11 @@ struct CudaSpace {
   CUdeviceptr arena;
   uint64_t arenaBytes;
   CUfunction randomKernel; // bm_random
+  CUfunction unseenKernel; // bm_unseen_queries
   std::string title;       // "GPU 0 (NVIDIA H200)"
   std::string model;       // the same for GPUs that are equally fast
   uint64_t l2Bytes;
+  int smVersion;      // 90
   bool deterministic; // the same algorithms in every run
 };
 

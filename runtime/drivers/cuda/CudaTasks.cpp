@@ -2,6 +2,8 @@
 
 #include "CudaDevice.h"
 
+#include <exception>
+
 namespace bigmac::rt {
 
 static CudaDevice *current = nullptr;
@@ -16,7 +18,7 @@ using bigmac::rt::current;
 template <typename Call> static void guarded(Call call) {
   try {
     call();
-  } catch (const bigmac::rt::RuntimeError &error) {
+  } catch (const std::exception &error) {
     current->fail(error.what());
   }
 }
@@ -32,6 +34,32 @@ extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b,
                                    const void *bias) {
   guarded([&] { current->matmul(index, a, b, c, bias); });
 }
+
+extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const void *k,
+                                          const void *v, const void *mask, void *o,
+                                          float *logsumexp) {
+  guarded([&] { current->attentionForward(index, q, k, v, mask, o, logsumexp); });
+}
+
+extern "C" void bm_cuda_attention_backward(uint32_t index, const void *q, const void *k,
+                                           const void *v, const void *mask, const void *o,
+                                           const float *logsumexp, const void *grad_o, void *grad_q,
+                                           void *grad_k, void *grad_v) {
+  guarded([&] {
+    current->attentionBackward(index, q, k, v, mask, o, logsumexp, grad_o, grad_q, grad_k, grad_v);
+  });
+}
+
+extern "C" void bm_cuda_scatter_rows(void *table, uint32_t table_type, int64_t table_rows,
+                                     int64_t width, const void *ids, uint32_t id_bytes,
+                                     int64_t count, const void *rows, uint32_t rows_type) {
+  guarded([&] {
+    current->scatterRows(table, table_type, table_rows, width, ids, id_bytes, count, rows,
+                         rows_type);
+  });
+}
+
+extern "C" void *bm_cuda_index_error_record(void) { return current->indexErrorRecord(); }
 
 extern "C" void *bm_cuda_stream(void) { return current->computeStream(); }
 

@@ -4,11 +4,11 @@
 
 #include "Matmuls.h"
 
+#include "TrialMemory.h"
 #include "bigmac-rt/plan.h"
 #include "kernels.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace bigmac::rt {
@@ -64,29 +64,13 @@ static const void *pointerAlignedTo(uintptr_t alignment) {
 
 namespace {
 
-/// Memory for one matmul that is only run to load or time it: the arena, where it is large enough.
+/// One matmul that is run to load and time its kernels.
 class Trial {
 public:
   Trial(const CudaSpace &space, const bm_cuda_matmul &what, const MatmulExtents &extents)
-      : space(space), what(what) {
-    uint64_t sizes[4] = {extents.a, extents.b, extents.c, extents.bias}, bytes = 0;
-    std::array<uint64_t, 4> offsets;
-    for (int i = 0; i < 4; ++i) {
-      offsets[i] = bytes;
-      bytes += (sizes[i] + 255) / 256 * 256;
-    }
-    coldBytes = 2 * space.l2Bytes;
-    CUdeviceptr base = space.arena;
-    if (bytes + coldBytes > space.arenaBytes) {
-      checkCuda(space.api.cuMemAlloc(&own, bytes + coldBytes), [&] {
-        return std::to_string(bytes + coldBytes) + " bytes to try " + describe(what) + " on " +
-               space.title;
-      });
-      base = own;
-    }
-    for (int i = 0; i < 4; ++i)
-      at[i] = base + offsets[i];
-    cold = base + bytes;
+      : space(space), what(what), sizes{extents.a, extents.b, extents.c, extents.bias},
+        memory(space, {extents.a, extents.b, extents.c, extents.bias, 2 * space.l2Bytes},
+               describe(what)) {
     for (CUevent *event : {&begin, &end})
       checkCuda(space.api.cuEventCreate(event, CU_EVENT_DEFAULT), "creating an event");
   }
@@ -95,19 +79,17 @@ public:
   ~Trial() {
     space.api.cuEventDestroy(begin);
     space.api.cuEventDestroy(end);
-    if (own)
-      space.api.cuMemFree(own);
   }
 
-  void *pointer(int i) const { return reinterpret_cast<void *>(at[i]); }
+  void *pointer(int i) const { return memory.pointer(i); }
 
   /// How fast a GPU multiplies depends on the values: zeros take less power.
-  void randomize(const MatmulExtents &extents) {
-    uint64_t sizes[4] = {extents.a, extents.b, extents.c, extents.bias};
+  void randomize() {
     for (int i = 0; i < 4; ++i) {
+      void *at = pointer(i);
       uint32_t type = i == 0 ? what.a_type : i == 1 ? what.b_type : what.c_type;
       uint64_t elements = sizes[i] / elementBytes(type), seed = i;
-      void *params[] = {&at[i], &type, &elements, &seed};
+      void *params[] = {&at, &type, &elements, &seed};
       checkCuda(space.api.cuLaunchKernel(space.randomKernel, cuda::kMostBlocks, 1, 1, cuda::kBlock,
                                          1, 1, 0, space.stream, params, nullptr),
                 "random values");
@@ -117,7 +99,8 @@ public:
   /// Milliseconds of what `launch` puts on the stream, with operands that are not in the cache.
   template <typename Launch> std::optional<float> time(Launch launch) {
     const CudaApi &api = space.api;
-    checkCuda(api.cuMemsetD8Async(cold, 0, coldBytes, space.stream), "clearing the cache");
+    checkCuda(api.cuMemsetD8Async(memory.address(4), 0, 2 * space.l2Bytes, space.stream),
+              "clearing the cache");
     checkCuda(api.cuEventRecord(begin, space.stream), "recording an event");
     if (!launch())
       return std::nullopt;
@@ -132,8 +115,8 @@ public:
 private:
   const CudaSpace &space;
   const bm_cuda_matmul &what;
-  CUdeviceptr at[4], cold, own = 0;
-  uint64_t coldBytes;
+  uint64_t sizes[4];
+  TrialMemory memory;
   CUevent begin = nullptr, end = nullptr;
 };
 
@@ -143,7 +126,7 @@ private:
 std::optional<Matmuls::Algorithm> Matmuls::fastest(Prepared &matmul,
                                                    std::span<const Algorithm> algorithms) {
   Trial trial(space, matmul.what, matmul.extents);
-  trial.randomize(matmul.extents);
+  trial.randomize();
   struct Entry {
     const Algorithm *algorithm;
     std::vector<float> times;

@@ -48,13 +48,16 @@ typedef struct bm_cuda_matmul {
 
 /* Fused attention, softmax(scale * q k^T + mask) v, by cuDNN. Sizes and strides are of
    [batch, head, row, column], in elements; columns are contiguous (stride 1). Query heads share
-   key and value heads in groups of heads / kv_heads. What cuDNN takes, on GPUs of sm_90: bf16 and
-   fp16; depth and value_depth multiples of 8, 128 at most (256 without a backward), strides other
-   than the last, and pointers, multiples of 16 bytes; a causal mask and an additive mask at once
-   only where queries = keys; causal with keys >= queries; more than one query or key.
+   key and value heads in groups of heads / kv_heads. What cuDNN 9 takes on GPUs of sm_90: bf16 and
+   fp16; depth and value_depth multiples of 8 and at most 256; strides other than the last, and
+   pointers, multiples of 16 bytes; causal only where keys >= queries, and with an additive mask too
+   only where keys = queries; not one query with one key.
 
-   Workspace: bm_cuda_attention_workspace() is what the backward needs at most; the forward needs
-   less. */
+   Workspace that the backward needs (the forward needs 256 bytes): 256 +
+     4 * batch * heads * queries
+     + 4 * batch * heads * queries * depth (the gradient of q in fp32), with --deterministic
+       2 * batch * heads * (queries rounded up to 64) * (keys rounded up to 128) instead
+     + 2 * batch * heads * keys * (depth + value_depth) where kv_heads != heads. */
 typedef struct bm_cuda_attention {
   uint32_t type;     /* of q, k, v, o and their gradients; logsumexp and the arithmetic are fp32 */
   uint32_t causal;   /* query i sees keys up to i + keys - queries */
