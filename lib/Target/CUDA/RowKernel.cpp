@@ -371,7 +371,9 @@ private:
     Value base = tensor;
     std::optional<unsigned> columnDim;
     bool startsAligned = true;
-    if (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+    auto slice = buffers.contains(tensor) ? tensor::ExtractSliceOp()
+                                          : tensor.getDefiningOp<tensor::ExtractSliceOp>();
+    if (slice) {
       base = slice.getSource();
       position = offsetsOf(slice.getMixedOffsets());
       llvm::SmallBitVector dropped = slice.getDroppedDims();
@@ -441,8 +443,11 @@ private:
 
   /// The number that all elements of `tensor` are, if that is known; any where there are none yet.
   Value fillOf(Value tensor) {
-    while (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>())
+    while (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+      if (buffers.contains(tensor))
+        return {};
       tensor = slice.getSource();
+    }
     if (tensor.getDefiningOp<tensor::EmptyOp>())
       return arith::ConstantOp::create(b, b.loc, b.getZeroAttr(getElementTypeOrSelf(tensor)));
     auto fill = tensor.getDefiningOp<linalg::FillOp>();

@@ -71,6 +71,7 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
   reportKernel = function(ownModule, "bm_report", "the runtime");
   randomKernel = function(ownModule, "bm_random", "the runtime");
   unseenKernel = function(ownModule, "bm_unseen_queries", "the runtime");
+  checkIndicesKernel = function(ownModule, "bm_check_indices", "the runtime");
   scatterKernel = function(ownModule, "bm_scatter_rows", "the runtime");
   if (program) {
     checkCuda(api.cuModuleLoadData(&taskModule, program->image), [&] {
@@ -336,6 +337,25 @@ void CudaDevice::scatterRows(void *table, uint32_t tableType, int64_t tableRows,
     checkCuda(api.cuLaunchKernel(scatterKernel, static_cast<unsigned>(count),
                                  static_cast<unsigned>(parts), 1, cuda::kBlock, 1, 1, 0, stream,
                                  params, nullptr),
+              [&] { return what; });
+  });
+}
+
+void CudaDevice::checkIndices(const void *indices, uint32_t indexBytes, int64_t count,
+                              int64_t lowest, int64_t size, int64_t ignored) {
+  std::string what = "a check of " + std::to_string(count) + " indices";
+  if (count < 0 || count > INT32_MAX || (indexBytes != 4 && indexBytes != 8))
+    throw RuntimeError(what + " of " + std::to_string(indexBytes) +
+                       " bytes, which is not supported");
+  if (count == 0)
+    return;
+  cuda::CheckIndices how{indexBytes, 0, count, lowest, size, ignored};
+  void *record = indexErrorRecord();
+  void *params[] = {&indices, &how, &record};
+  callLibrary(what, [&] {
+    checkCuda(api.cuLaunchKernel(checkIndicesKernel,
+                                 static_cast<unsigned>((count + cuda::kBlock - 1) / cuda::kBlock),
+                                 1, 1, cuda::kBlock, 1, 1, 0, stream, params, nullptr),
               [&] { return what; });
   });
 }

@@ -69,6 +69,8 @@ public:
                    const void *ids, uint32_t idBytes, int64_t count, const void *rows,
                    uint32_t rowsType);
   /// From now on, synchronize() looks into it.
+  void checkIndices(const void *indices, uint32_t indexBytes, int64_t count, int64_t lowest,
+                    int64_t size, int64_t ignored);
   void *indexErrorRecord();
 
   // For the communicator that serves this device.
@@ -117,7 +119,7 @@ private:
 
   CUmodule ownModule = nullptr, taskModule = nullptr;
   CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel,
-      randomKernel, unseenKernel, scatterKernel;
+      randomKernel, unseenKernel, scatterKernel = nullptr, checkIndicesKernel;
   const bm_cuda_program *program;
   std::vector<CUfunction> taskKernels;
   std::unique_ptr<Matmuls> matmuls;

@@ -59,6 +59,11 @@ extern "C" void bm_cuda_scatter_rows(void *table, uint32_t table_type, int64_t t
   });
 }
 
+extern "C" void bm_cuda_check_indices(const void *indices, uint32_t index_bytes, int64_t count,
+                                      int64_t lowest, int64_t size, int64_t ignored) {
+  guarded([&] { current->checkIndices(indices, index_bytes, count, lowest, size, ignored); });
+}
+
 extern "C" void *bm_cuda_index_error_record(void) { return current->indexErrorRecord(); }
 
 extern "C" void *bm_cuda_stream(void) { return current->computeStream(); }

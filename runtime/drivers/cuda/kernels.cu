@@ -266,6 +266,22 @@ __device__ bool allAligned(uint32_t type, const void *values, int64_t width) {
 
 } // namespace
 
+/// Reports an index that is not in [lowest, size), but for `ignored`.
+extern "C" __global__ void __launch_bounds__(kBlock)
+    bm_check_indices(const void *indices, CheckIndices how, IndexErrorRecord *record) {
+  int64_t i = int64_t(blockIdx.x) * kBlock + threadIdx.x;
+  if (i >= how.count)
+    return;
+  int64_t index = how.indexBytes == 8 ? static_cast<const int64_t *>(indices)[i]
+                                      : static_cast<const int32_t *>(indices)[i];
+  if ((index >= how.lowest && index < how.size) || index == how.ignored)
+    return;
+  if (atomicAdd(reinterpret_cast<unsigned long long *>(&record->count), 1ull) == 0) {
+    record->index = index;
+    record->size = how.size;
+  }
+}
+
 /// Block (i, part) adds up part of the columns of every row whose id is that of row i, if i is the
 /// first of them.
 extern "C" __global__ void __launch_bounds__(kBlock)

@@ -32,6 +32,12 @@ struct ScatterRows {
 /// Elements of a row that one thread adds up.
 inline constexpr uint32_t kScatterElements = 8;
 
+/// For bm_check_indices.
+struct CheckIndices {
+  uint32_t indexBytes, reserved;
+  int64_t count, lowest, size, ignored;
+};
+
 /// What bm_cuda_index_error_record() points to.
 struct IndexErrorRecord {
   uint64_t count;

@@ -110,6 +110,11 @@ void bm_cuda_scatter_rows(void *table, uint32_t table_type, int64_t table_rows, 
                           const void *ids, uint32_t id_bytes, int64_t count, const void *rows,
                           uint32_t rows_type);
 
+/* Ends the run, in the way that is said below, if one of `count` indices (int64 or int32, see
+   index_bytes) is not in [lowest, size) and is not `ignored` (INT64_MIN: none is). */
+void bm_cuda_check_indices(const void *indices, uint32_t index_bytes, int64_t count, int64_t lowest,
+                           int64_t size, int64_t ignored);
+
 /* The address in the device's memory of a record for kernels that find an index outside of its
    table: {uint64_t count; int64_t index; int64_t size}. A count that is not zero ends the run with
    the index and the size (as bm_index_error() does on the CPU) when the step has been executed. The
