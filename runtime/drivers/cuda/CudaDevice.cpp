@@ -103,8 +103,11 @@ CudaDevice::~CudaDevice() {
   label(nullptr);
   // Freeing waits for what runs, which may be waiting for ranks that have ended. The system takes
   // everything when the process ends.
-  if (lost || std::uncaught_exceptions() > 0 || api.cuStreamSynchronize(stream) != CUDA_SUCCESS)
+  if (lost || std::uncaught_exceptions() > 0 || api.cuStreamSynchronize(stream) != CUDA_SUCCESS) {
+    static_cast<void>(matmuls.release());
+    static_cast<void>(attentions.release());
     return;
+  }
   forgetLists();
   matmuls.reset();
   attentions.reset();
