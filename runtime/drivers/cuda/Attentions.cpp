@@ -187,7 +187,7 @@ static const std::vector<fe::HeurMode_t> kHeuristics = {fe::HeurMode_t::A};
 
 struct Attentions::Prepared {
   bm_cuda_attention what;
-  std::shared_ptr<Graph> forward, backward;
+  std::shared_ptr<Graph> forward, backward; // no backward without gradients
 };
 
 struct Attentions::Table {
@@ -246,9 +246,11 @@ Attentions::Attentions(const bm_cuda_program &program, const CudaSpace &space)
       prepared = std::make_unique<Prepared>(Prepared{what, nullptr, nullptr});
       prepared->forward = Description(prepared->what, space.smVersion).forward();
       library->build(*prepared->forward, describe(what));
-      prepared->backward =
-          Description(prepared->what, space.smVersion).backward(space.deterministic);
-      library->build(*prepared->backward, "backward of " + describe(what));
+      if (hasBackward(what)) {
+        prepared->backward =
+            Description(prepared->what, space.smVersion).backward(space.deterministic);
+        library->build(*prepared->backward, "backward of " + describe(what));
+      }
       tryOnce(*prepared);
     }
     table->attentions.push_back(prepared.get());
@@ -284,7 +286,8 @@ void Attentions::tryOnce(Prepared &attention) {
   for (int64_t uid = kQ; uid <= kGradV; ++uid)
     if (uid != kMask || x.has_mask)
       pointers[uid] = memory.pointer(uid - kQ);
-  library->run(*attention.backward, pointers, x);
+  if (attention.backward)
+    library->run(*attention.backward, pointers, x);
   for (Uid uid : {kGradO, kGradQ, kGradK, kGradV})
     pointers.erase(uid);
   library->run(*attention.forward, pointers, x);
@@ -351,6 +354,9 @@ void Attentions::backward(uint32_t index, const void *q, const void *k, const vo
                           const void *mask, const void *o, const float *logsumexp,
                           const void *gradO, void *gradQ, void *gradK, void *gradV) {
   Prepared &attention = at(index);
+  if (!attention.backward)
+    throw RuntimeError(describe(attention.what) +
+                       ": the program describes no gradients, but asks for them");
   library->run(*attention.backward,
                checked({{kQ, q},
                         {kK, k},

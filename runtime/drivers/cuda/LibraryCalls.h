@@ -21,6 +21,9 @@ std::string describe(const bm_cuda_matmul &matmul);
 /// "attention of 4 x 16 x 2048 x 128 queries (batch x heads x queries x depth), ...".
 std::string describe(const bm_cuda_attention &attention);
 
+/// Whether it has gradients: strides of theirs that are not 0.
+bool hasBackward(const bm_cuda_attention &attention);
+
 /// Every field as text: equal for equal calls only.
 std::string keyOf(const bm_cuda_matmul &matmul);
 std::string keyOf(const bm_cuda_attention &attention);

@@ -53,6 +53,8 @@ typedef struct bm_cuda_matmul {
    pointers, multiples of 16 bytes; causal only where keys >= queries, and with an additive mask too
    only where keys = queries; not one query with one key.
 
+   Where all strides of gradients are 0 there is only a forward.
+
    Workspace that the backward needs (the forward needs 256 bytes): 256 +
      4 * batch * heads * queries
      + 4 * batch * heads * queries * depth (the gradient of q in fp32), with --deterministic

@@ -131,6 +131,16 @@ TEST(LibraryCalls, BadAttentions) {
               HasSubstr("the columns of grad_v must be contiguous"));
   EXPECT_THAT(problemAfter(attention(), [](A &x) { x.mask_sizes[2] = 5; }),
               HasSubstr("size 2 of the mask is 5, expected 1 or 32"));
+  EXPECT_THAT(problemAfter(attention(), [](A &x) { x.dk_strides[0] = 0; }),
+              HasSubstr("a stride of grad_k is 0"));
+  // Without any gradients it is a forward only.
+  bm_cuda_attention forward = attention();
+  EXPECT_TRUE(hasBackward(forward));
+  for (auto *strides :
+       {forward.dq_strides, forward.dk_strides, forward.dv_strides, forward.do_strides})
+    std::fill(strides, strides + 4, 0);
+  EXPECT_FALSE(hasBackward(forward));
+  EXPECT_EQ(problemWith(forward), "");
   EXPECT_THAT(problemAfter(attention(), [](A &x) { x.scale = INFINITY; }), HasSubstr("scale"));
 }
 
