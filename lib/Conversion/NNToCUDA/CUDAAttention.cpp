@@ -151,6 +151,15 @@ Value swapHeads(Emitter &e, Value tensor) {
       .getResult()[0];
 }
 
+/// A row of the mask for each query, as cuDNN needs it; null without a mask.
+Value maskOfQueries(Emitter &e, const Shape &shape, Value mask) {
+  if (!mask || typeOf(mask).getDimSize(2) == shape.queries)
+    return mask;
+  SmallVector<int64_t> sizes(typeOf(mask).getShape());
+  sizes[2] = shape.queries;
+  return nn::createBroadcast(e.builder, e.loc, mask, sizes);
+}
+
 /// `tensor` with rows first where that is what it was transposed from.
 std::pair<Value, bool> withRowsFirst(Value tensor) {
   if (auto transpose = tensor.getDefiningOp<nn::TransposeOp>())
@@ -178,7 +187,7 @@ void lowering::lowerAttention(nn::AttentionOp op, IRRewriter &rewriter, bool use
     Value logsumexp = e.empty(shape.rows(), rewriter.getF32Type());
     auto call = cuda::AttentionOp::create(
         rewriter, e.loc, TypeRange{output.getType(), logsumexp.getType()}, query, key, value,
-        output, logsumexp, op.getMask(), op.getScaleAttr(), op.getCausalAttr(),
+        output, logsumexp, maskOfQueries(e, shape, op.getMask()), op.getScaleAttr(), op.getCausalAttr(),
         rewriter.getDenseBoolArrayAttr({queryFirst, keyFirst, valueFirst, true}));
     Value saved = call.getResult(1);
     if (statistics != rewriter.getF32Type())
@@ -247,8 +256,8 @@ void lowering::lowerAttentionBackward(nn::AttentionBackwardOp op, IRRewriter &re
     Value valueGrad = rowsFirst(e, shape, shape.kvHeads, shape.keys, shape.valueDepth);
     auto call = cuda::AttentionBackwardOp::create(
         rewriter, e.loc, TypeRange{queryGrad.getType(), keyGrad.getType(), valueGrad.getType()},
-        query, key, value, output, logsumexp, grad, queryGrad, keyGrad, valueGrad, op.getMask(),
-        op.getScaleAttr(), op.getCausalAttr(),
+        query, key, value, output, logsumexp, grad, queryGrad, keyGrad, valueGrad,
+        maskOfQueries(e, shape, op.getMask()), op.getScaleAttr(), op.getCausalAttr(),
         rewriter.getDenseBoolArrayAttr(
             {queryFirst, keyFirst, valueFirst, outputFirst, gradFirst, true, true, true}));
     SmallVector<Value> results;

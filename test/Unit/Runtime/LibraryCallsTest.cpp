@@ -102,6 +102,19 @@ TEST(LibraryCalls, BadMatmuls) {
             "columns");
   EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.stride_c = 0; }),
               HasSubstr("batch elements of C overlap"));
+  // Rows of the elements in turn.
+  EXPECT_EQ(problemAfter(matmul(),
+                         [](M &x) {
+                           x.stride_c = 5;
+                           x.ldc = 15;
+                         }),
+            "");
+  EXPECT_THAT(problemAfter(matmul(),
+                           [](M &x) {
+                             x.stride_c = 5;
+                             x.ldc = 14;
+                           }),
+              HasSubstr("batch elements of C overlap"));
   EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.stride_b = -20; }), HasSubstr("stride of B"));
   EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.stride_b = INT64_MAX; }),
               HasSubstr("B spans more"));
@@ -131,6 +144,8 @@ TEST(LibraryCalls, BadAttentions) {
               HasSubstr("the columns of grad_v must be contiguous"));
   EXPECT_THAT(problemAfter(attention(), [](A &x) { x.mask_sizes[2] = 5; }),
               HasSubstr("size 2 of the mask is 5, expected 1 or 32"));
+  EXPECT_THAT(problemAfter(attention(), [](A &x) { x.mask_sizes[2] = 1; }),
+              HasSubstr("the mask of a backward must have a row for each query"));
   EXPECT_THAT(problemAfter(attention(), [](A &x) { x.dk_strides[0] = 0; }),
               HasSubstr("a stride of grad_k is 0"));
   // Without any gradients it is a forward only.
