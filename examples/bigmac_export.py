@@ -49,6 +49,7 @@ def export(
     opset: int = DEFAULT_OPSET,
     external_data: bool = False,
     verify: bool = True,
+    weights: bool = True,
 ) -> ir.Model:
     """Writes `model` to `path` and returns the ONNX IR model.
 
@@ -57,6 +58,8 @@ def export(
     `external_data` puts the weights beside the model, in `path` + ".data" (needed above 2 GB).
     `verify` runs the graph through ONNX's reference evaluator and compares all outputs with PyTorch's: slow for
     large models, and the only step here that needs more than the weights' memory.
+    `weights=False` is for programs that will be given `--init`: values are neither needed (`model` and its inputs may be on
+    the meta device) nor written. The data file beside the model has its size, but is a hole: zeros that take no space.
     """
     args, kwargs, input_names = _inputs(model, example_inputs, input_names)
     _refuse_dropout(model)
@@ -83,10 +86,13 @@ def export(
     frozen = [name for name in used if not parameters[name].requires_grad]
     if frozen:
         program.model.metadata_props[FROZEN_KEY] = "\n".join(frozen)
-    _check(program.model, parameters, used, _unused(program, parameters), opset)
-    if verify:
+    _check(program.model, parameters, used, _unused(program, parameters), opset, weights)
+    if verify and weights:
         _compare(program.model, model, args, kwargs, input_names, output_names)
-    program.save(str(path), external_data=external_data)
+    if weights:
+        program.save(str(path), external_data=external_data)
+    else:
+        _save_without_weights(program.model, parameters, pathlib.Path(path))
     return program.model
 
 
@@ -174,7 +180,24 @@ def _clean(graph_model):
             node.metadata_props.pop(key, None)
 
 
-def _check(graph_model, parameters, used, unused, opset):
+def _save_without_weights(graph_model, parameters, path):
+    data = path.with_name(path.name + ".data")
+    offset = 0
+    for name, value in graph_model.graph.initializers.items():
+        if name not in parameters:
+            continue
+        tensor = value.const_value
+        size = tensor.nbytes
+        value.const_value = ir.ExternalTensor(
+            data.name, offset, size, tensor.dtype, shape=tensor.shape, name=name, base_dir=str(path.parent)
+        )
+        offset += -(-size // 4096) * 4096
+    with open(data, "wb") as file:
+        file.truncate(offset)
+    ir.save(graph_model, str(path))
+
+
+def _check(graph_model, parameters, used, unused, opset, weights):
     graph = graph_model.graph
     if graph_model.opset_imports.get("") != opset:
         raise ExportError(f"asked for opset {opset}, the exporter wrote {graph_model.opset_imports.get('')}")
@@ -194,12 +217,14 @@ def _check(graph_model, parameters, used, unused, opset):
             raise ExportError(f"parameter {name} got lost in the export")
         if list(value.const_value.shape) != list(parameter.shape):
             raise ExportError(f"{name}: shape {value.const_value.shape}, the model has {list(parameter.shape)}")
+        if not value.uses():
+            raise ExportError(f"{name} is in the graph but nothing reads it any more")
+        if not weights:
+            continue
         # As bytes, since NumPy has no bf16.
         expected = parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         if not np.array_equal(np.frombuffer(value.const_value.tobytes(), np.uint8), expected):
             raise ExportError(f"{name}: its values changed in the export")
-        if not value.uses():
-            raise ExportError(f"{name} is in the graph but nothing reads it any more")
     for name, value in graph.initializers.items():
         folded = value.metadata_props.pop(_FOLDED_FROM, None)
         lost = [source for source in ast.literal_eval(folded) if source in parameters] if folded else []

@@ -9,7 +9,6 @@ import pathlib
 import sys
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 SAMPLES = 1536
 SHARDS = 3
@@ -39,6 +38,8 @@ def pixels(images):
 
 
 def build(samples=SAMPLES, seed=0):
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(digits.target))[:samples]

@@ -83,6 +83,7 @@ void bigmac::buildSchedulePipeline(OpPassManager &passes, const CompileOptions &
   schedule.schedule = options.schedule;
   schedule.microbatches = options.microbatches;
   schedule.effort = options.effort;
+  schedule.robust = options.robust;
   schedule.device = options.device;
   schedule.profile = options.profile;
   schedule.activationLimit = options.activationLimit;

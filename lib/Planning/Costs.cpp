@@ -1,6 +1,7 @@
 //===- Costs.cpp - Seconds of actions -------------------------------------===//
 
 #include "bigmac/Planning/Costs.h"
+#include "Numbers.h"
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +17,7 @@ Status checkNumber(const std::string &name, double value) {
   if (std::isfinite(value) && value >= 0 && value <= maxSeconds)
     return Status::success();
   return Error{"costs: " + name + " must be a number of seconds from 0 to 1e15, found " +
-               std::to_string(value)};
+               numberText(value)};
 }
 
 template <typename T>

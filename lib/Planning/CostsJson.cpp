@@ -2,6 +2,7 @@
 
 #include "bigmac/Planning/CostsJson.h"
 #include "JsonFields.h"
+#include "Numbers.h"
 
 #include <cmath>
 #include <initializer_list>
@@ -76,7 +77,7 @@ private:
 
   double checked(const std::string &path, double value) {
     if (value < 0)
-      report(path + " must not be negative, found " + std::to_string(value));
+      report(path + " must not be negative, found " + numberText(value));
     return value;
   }
 
@@ -154,7 +155,7 @@ private:
     for (double bytes : plain.stored()) {
       if (bytes != std::floor(bytes) || bytes > maxActivationBytes || bytes < 0) {
         report(path + " must be a whole number of bytes up to " +
-               std::to_string(maxActivationBytes) + ", found " + std::to_string(bytes));
+               std::to_string(maxActivationBytes) + ", found " + numberText(bytes));
         return uint64_t(0);
       }
       list.push_back(static_cast<uint64_t>(bytes));

@@ -34,15 +34,6 @@ constexpr double equalMakespan = 1e-9;
 /// Of one problem with components apart: a search over splits solves many.
 constexpr uint64_t actionsPerEffortApart = 1u << 20;
 
-/// A robust plan may take this much longer than the fastest, as planned.
-constexpr double robustTolerance = 0.01;
-/// What loses this little more when times vary holds up as well: memory decides.
-constexpr double equalSlowdown = 0.01;
-/// So many plans are compared at most, by as many executed actions for each step of effort.
-constexpr size_t mostCompared = 24;
-constexpr size_t leastCompared = 3;
-constexpr uint64_t actionsPerEffortRobust = 16u << 20;
-
 struct Candidate {
   uint32_t window = 0;
   /// Index into the constructions.
@@ -70,7 +61,7 @@ public:
     outcome.leastBytes = leastBytes;
     if (candidates.empty())
       return failure();
-    Candidate chosen = problem.robust ? mostRobust() : best();
+    Candidate chosen = problem.robust ? robust() : best();
     outcome.makespan = chosen.makespan;
     return scheduleOf(chosen);
   }
@@ -79,15 +70,20 @@ private:
   std::vector<uint32_t> extraWarmups() const {
     if (!recipe.extraWarmups.empty())
       return recipe.extraWarmups;
+    if (!recipe.hasWarmup || !cuts.workload.anyBackward())
+      return {0};
+    const uint32_t ranks =
+        cuts.workload.ranksOf(cuts.workload.hasGenerator ? Component::Generator : Component::Llm)
+            .count;
     // The last rank must forward a whole unit before its first backward, which waits for that
     // unit's generator.
-    if (!recipe.hasWarmup || !cuts.workload.hasGenerator || !cuts.workload.anyBackward())
-      return {0};
-    uint32_t ranks = cuts.workload.ranksOf(Component::Generator).count;
-    // Where times vary, further forwards keep the others busy while one rank's generator is late.
+    std::vector<uint32_t> extras = cuts.workload.hasGenerator
+                                       ? std::vector<uint32_t>{ranks - 1, ranks}
+                                       : std::vector<uint32_t>{0};
+    // Where times vary, further forwards keep the others busy while one rank is late.
     if (problem.robust)
-      return {ranks - 1, ranks, 2 * ranks, 4 * ranks};
-    return {ranks - 1, ranks};
+      extras.insert(extras.end(), {2 * ranks, 4 * ranks});
+    return extras;
   }
 
   uint64_t budget(uint64_t each) const { return std::max<uint64_t>(1, problem.effort) * each; }
@@ -212,25 +208,18 @@ private:
 
   /// Among the fastest: one of those that lose least when times vary, with the least window, then
   /// the least warm-up.
-  Candidate mostRobust() const {
+  Candidate robust() const {
     const double most = best().makespan * (1 + robustTolerance);
     std::vector<Candidate> fast;
     for (const Candidate &candidate : candidates)
       if (candidate.makespan <= most)
         fast.push_back(candidate);
-    const uint64_t each = slowdownExecutions * uint64_t(cuts.graph.size());
-    const size_t affordable =
-        std::clamp<uint64_t>(budget(actionsPerEffortRobust) / each, leastCompared, mostCompared);
-    if (fast.size() > affordable)
-      fast.resize(affordable);
-    const std::vector<double> slow = slowdowns(cuts, problem.costs, fast.size(), [&](size_t i) {
+    const size_t compared = comparedPlans(problem.effort, cuts.graph.size());
+    if (fast.size() > compared)
+      fast.resize(compared);
+    return fast[mostRobust(cuts.reference, cuts.graph, problem.costs, fast.size(), [&](size_t i) {
       return constructions[fast[i].warmup]->insertUnits(fast[i].window, recipe.encoderFirst);
-    });
-    const double least = *std::min_element(slow.begin(), slow.end());
-    size_t chosen = 0;
-    while (slow[chosen] > least * (1 + equalSlowdown))
-      ++chosen;
-    return fast[chosen];
+    })];
   }
 
   Schedule scheduleOf(const Candidate &candidate) const {

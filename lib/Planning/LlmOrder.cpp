@@ -20,27 +20,30 @@ std::vector<Action> interleavedOrder(const Workload &workload, uint32_t rank, ui
   std::vector<Action> order;
   order.reserve(2 * uint64_t(workload.microbatches) * chunks);
 
+  auto microbatchOf = [&](uint64_t k) { return k / (ranks * chunks) * ranks + k % ranks; };
+  // Microbatches that only pad the last group are never visited: there may be many more of them
+  // than real ones. `k` itself where it is real.
+  auto real = [&](uint64_t k) {
+    return k < padded && microbatchOf(k) >= workload.microbatches ? (k / ranks + 1) * ranks : k;
+  };
   auto emit = [&](Phase phase, uint64_t k) {
-    uint64_t microbatch = k / (ranks * chunks) * ranks + k % ranks;
     uint64_t chunk = k % (ranks * chunks) / ranks;
     if (phase == Phase::Backward)
       chunk = chunks - 1 - chunk;
-    if (microbatch >= workload.microbatches)
-      return;
     uint32_t stage = workload.stageOf(rank, static_cast<uint32_t>(chunk));
     if (phase == Phase::Forward || workload.stageBackward[stage])
       order.push_back(
-          Action::llm(phase, static_cast<uint32_t>(chunk), static_cast<uint32_t>(microbatch)));
+          Action::llm(phase, static_cast<uint32_t>(chunk), static_cast<uint32_t>(microbatchOf(k))));
   };
 
-  uint64_t forward = 0;
-  for (; forward < std::min(warmup, padded); ++forward)
-    emit(Phase::Forward, forward);
-  for (uint64_t backward = 0; backward < padded; ++backward) {
-    if (forward < padded)
-      emit(Phase::Forward, forward++);
+  uint64_t forward = real(0);
+  for (uint64_t backward = real(0); backward < padded; backward = real(backward + 1)) {
+    for (; forward < padded && forward <= warmup + backward; forward = real(forward + 1))
+      emit(Phase::Forward, forward);
     emit(Phase::Backward, backward);
   }
+  for (; forward < padded; forward = real(forward + 1))
+    emit(Phase::Forward, forward);
   return order;
 }
 

@@ -15,8 +15,8 @@ def check_table(text):
     workloads = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) == 10 and words[0].isdigit():
-            m, _, schedule, seconds, _, _, encoder, _, _, gib = words
+        if len(words) == 11 and words[0].isdigit():
+            m, _, schedule, seconds, _, _, encoder, _, _, gib, _ = words
             rows[int(m), schedule] = float(seconds), int(encoder), float(gib)
         elif line.endswith("chunks"):
             rows = workloads.setdefault(line.split(":")[0], {})

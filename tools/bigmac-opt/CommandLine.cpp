@@ -39,10 +39,14 @@ static void declare(CLI::App &app, CommandLine &options) {
   app.add_option("--chunks", options.chunks, "LLM chunks a rank V")->capture_default_str();
   app.add_option("--microbatches", options.microbatches,
                  "Microbatches a step and replica M (default: ranks)");
-  app.add_option("--schedule", options.schedule,
-                 "bigmac, encoder-first, interleaved, 1f1b or gpipe")
+  app.add_option(
+         "--schedule", options.schedule,
+         "bigmac, bigmac-zb, encoder-first, interleaved, separate-stages, 1f1b, zb or gpipe")
       ->capture_default_str();
   app.add_option("--effort", options.effort, "How far searches go")->capture_default_str();
+  app.add_flag("--robust", options.robust,
+               "Choose among the schedules within 1% of the fastest one that loses little when "
+               "times vary");
 
   list("--dim", options.dims, "NAME=VALUE: size of a symbolic dimension");
   list("--component", options.components,

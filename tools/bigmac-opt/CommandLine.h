@@ -22,7 +22,7 @@ struct CommandLine {
   /// Those of --ranks, --chunks, --data-parallel, --schedule and --microbatches that were given.
   std::set<std::string> given;
   bool automatic = false, printParameters = false, timing = false, noCache = false,
-       verifyRoundTrip = false;
+       verifyRoundTrip = false, robust = false;
 };
 
 /// Whether these arguments are for the compiler: each is an option of it or a file, and they name

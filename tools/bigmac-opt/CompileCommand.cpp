@@ -194,6 +194,8 @@ static std::string canonicalOptions(const CommandLine &options) {
      << " --chunks=" << options.chunks << " --data-parallel=" << options.replicas
      << " --microbatches=" << options.microbatches << " --schedule=" << options.schedule
      << " --effort=" << options.effort << " --precision=" << options.precision;
+  if (options.robust)
+    os << " --robust";
   auto list = [&](StringRef name, const std::vector<std::string> &values) {
     for (const std::string &value : values)
       os << " " << name << "=" << value;
@@ -271,6 +273,7 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
   compile.microbatches = options.microbatches;
   compile.schedule = options.schedule;
   compile.effort = options.effort;
+  compile.robust = options.robust;
   compile.components = options.components;
   compile.lossWeight = options.lossWeight;
   compile.device =
@@ -292,6 +295,10 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
     target = *parseLevel(options.compileTo);
   else if (!options.output.empty())
     target = Level::Executable;
+  if (!options.report.empty() && target < Level::RT)
+    return fail("--report has the bytes of a memory plan, which a program has from level rt on; "
+                "found level " +
+                levelName(target) + ": give -o alone, or --compile-to=rt");
   if (target == Level::Executable) {
     if (options.output.empty())
       return fail("--compile-to=exe needs -o FILE");

@@ -89,6 +89,8 @@ def PipelineSchedule : Pass<"pipeline-schedule", "::mlir::ModuleOp"> {
     Option<"schedule", "schedule", "std::string", "\"bigmac\"", "Name of the schedule">,
     Option<"microbatches", "microbatches", "int64_t", "0", "Microbatches a step; 0 for ranks">,
     Option<"effort", "effort", "int64_t", "1", "How far the search for a schedule goes">,
+    Option<"robust", "robust", "bool", "false",
+           "Among the plans within 1% of the fastest, take one that loses little when times vary">,
     Option<"device", "device", "std::string", "\"cpu\"",
            "Device that seconds are for: a built-in name, or a description's file">,
     Option<"profile", "profile", "std::string", "\"\"",

@@ -97,6 +97,7 @@ struct PipelineSchedulePass : public pipeline::impl::PipelineScheduleBase<Pipeli
           << scaled;
     problem.costs = std::move(*costs);
     problem.effort = effort;
+    problem.robust = robust;
     if (activationLimit)
       problem.memoryLimit = activationLimit;
     problem.dependencies = &dependencies;

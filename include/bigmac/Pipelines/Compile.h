@@ -36,6 +36,8 @@ struct CompileOptions {
   int64_t microbatches = 0;
   std::string schedule = "bigmac";
   int64_t effort = 1;
+  /// Prefer schedules that lose little when times vary.
+  bool robust = false;
   /// ROLE=GLOB, see pipeline-partition.
   std::vector<std::string> components;
   /// Name of the output that weights each microbatch's loss; empty: the plain mean.

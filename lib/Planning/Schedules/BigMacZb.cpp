@@ -3,17 +3,28 @@
 #include "../Search/SplitBuilder.h"
 #include "Builders.h"
 
+#include <utility>
+
 namespace bigmac::planning {
 
 Result<Schedule> buildBigMacZb(const Problem &problem) {
-  Result<Schedule> nested = buildBigMac(problem);
+  Problem fast = problem;
+  fast.robust = false;
+  Result<Schedule> nested = buildBigMac(fast);
   if (!nested)
     return nested.error();
-  Result<Schedule> split = buildSplit(problem, *nested, false, problem.ranks);
+  Result<Schedule> split = buildSplit(fast, *nested, false, problem.ranks);
+  if (split && !problem.robust)
+    return split;
+  Result<Schedule> robust = problem.robust ? buildBigMac(problem) : std::move(nested);
+  if (!robust)
+    return robust.error();
+  if (split)
+    return buildRobustSplit(problem, *split, *robust, false, problem.ranks);
   // Where waiting weight gradients hold more than the activations they replace, only whole
   // backwards may fit. A program's dependencies are of one kind: it is split, or it is not.
-  if (!split && problem.memoryLimit && !problem.dependencies)
-    return nested;
+  if (problem.memoryLimit && !problem.dependencies)
+    return robust;
   return split;
 }
 

@@ -17,10 +17,14 @@ Result<Schedule> buildZb(const Problem &problem) {
   // The memory limit is checked with weight gradients in place.
   Problem unlimited = problem;
   unlimited.memoryLimit.reset();
+  unlimited.robust = false;
   Result<Schedule> unsplit = buildOneForwardOneBackward(unlimited);
   if (!unsplit)
     return unsplit.error();
-  return buildSplit(problem, *unsplit, true, 0);
+  Result<Schedule> split = buildSplit(problem, *unsplit, true, 0);
+  if (!split || !problem.robust)
+    return split;
+  return buildRobustSplit(problem, *split, *unsplit, true, 0);
 }
 
 } // namespace bigmac::planning

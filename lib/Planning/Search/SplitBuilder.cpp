@@ -2,11 +2,14 @@
 
 #include "SplitBuilder.h"
 #include "../LongestPaths.h"
+#include "../RobustChoice.h"
 #include "OrderRefiner.h"
 #include "SplitSearch.h"
 
 #include <algorithm>
 #include <string>
+#include <tuple>
+#include <utility>
 
 namespace bigmac::planning {
 
@@ -90,7 +93,8 @@ public:
     bounds.waiting = limited ? 4 * ranks * problem.chunks : ranks;
     bounds.held = heldBound(moreHeld);
     bounds.longer = limited || moreHeld > 0 ? ranks - 1 : 0;
-    bounds.leastExtra = unsplit.warmupExtra > 0 ? ranks - 1 : 0;
+    // A generator's unit must be forwarded as a whole before the last rank's first backward.
+    bounds.leastExtra = std::min(unsplit.warmupExtra, split.workload.hasGenerator ? ranks - 1 : 0);
     bounds.mostExtra = std::max(unsplit.warmupExtra, bounds.leastExtra + bounds.longer);
   }
 
@@ -101,10 +105,39 @@ public:
     if (best.orders.empty())
       return overLimit();
     refine();
-    Schedule schedule = split.scheduleOf(best.orders);
-    schedule.window = best.window;
-    schedule.warmupExtra = best.warmupExtra;
-    return schedule;
+    return scheduleOf(best);
+  }
+
+  /// Of `fast`, the whole backwards' order and the shapes that the search meets: the one that holds
+  /// up when times vary.
+  Schedule runRobust(const Schedule &fast) {
+    takeUnsplit();
+    std::vector<Candidate> candidates;
+    if (!best.orders.empty())
+      candidates.push_back(best);
+    IdOrders orders = split.idsOf(fast);
+    const std::vector<double> finish = finishOf(orders);
+    candidates.push_back({std::move(orders), *std::max_element(finish.begin(), finish.end()),
+                          fast.window, fast.warmupExtra});
+    for (const SplitPlan &plan : plans()) {
+      const SplitOutcome outcome = evaluator.evaluate(plan);
+      if (outcome.makespan < std::numeric_limits<double>::infinity() &&
+          (!problem.memoryLimit || outcome.bytes <= *problem.memoryLimit))
+        candidates.push_back(candidateOf(plan, outcome.makespan));
+    }
+    double least = std::numeric_limits<double>::infinity();
+    for (const Candidate &candidate : candidates)
+      least = std::min(least, candidate.makespan);
+    std::erase_if(candidates, [&](const Candidate &candidate) {
+      return candidate.makespan > least * (1 + robustTolerance);
+    });
+    std::sort(candidates.begin(), candidates.end(), [](const Candidate &a, const Candidate &b) {
+      return std::tie(a.window, a.warmupExtra, a.makespan) <
+             std::tie(b.window, b.warmupExtra, b.makespan);
+    });
+    return scheduleOf(
+        candidates[mostRobust(split.reference, split.graph, problem.costs, candidates.size(),
+                              [&](size_t i) { return candidates[i].orders; })]);
   }
 
 private:
@@ -130,19 +163,26 @@ private:
     start.lateBackwards = bounds.units > 0;
     start.shape.justInTime = bounds.units > 0;
 
-    const uint64_t budget = std::max(1u, problem.effort) * actionsPerEffort;
     const uint32_t searched = searchedMicrobatches(problem, split.graph.size());
     if (searched < problem.microbatches) {
       Problem smaller = shortened(problem, searched);
       if (Result<SplitProblem> smallerSplit = SplitProblem::build(smaller)) {
         PlanEvaluator smallerEvaluator(*smallerSplit, bounds.held);
-        std::vector<SplitPlan> found =
-            searchPlans(smallerEvaluator, start, bounds, budget, 2 + problem.effort);
+        std::vector<SplitPlan> found = search(smallerEvaluator, start, 2 + problem.effort);
         if (!found.empty())
           return found;
       }
     }
-    return searchPlans(evaluator, start, bounds, budget, 1);
+    return search(evaluator, start, 1);
+  }
+
+  /// The `count` fastest plans; robust ones are chosen among more.
+  std::vector<SplitPlan> search(PlanEvaluator &with, const SplitPlan &start, size_t count) const {
+    const uint64_t budget = std::max(1u, problem.effort) * actionsPerEffort;
+    if (problem.robust)
+      return searchShapes(with, start, bounds, budget,
+                          comparedPlans(problem.effort, split.graph.size()), robustTolerance);
+    return searchPlans(with, start, bounds, budget, count);
   }
 
   void take(const SplitPlan &plan) {
@@ -150,12 +190,21 @@ private:
     if ((problem.memoryLimit && outcome.bytes > *problem.memoryLimit) ||
         !(outcome.makespan < best.makespan * (1 - equalMakespan)))
       return;
-    best.orders = evaluator.build(plan);
-    best.makespan = outcome.makespan;
+    best = candidateOf(plan, outcome.makespan);
+  }
+
+  Candidate candidateOf(const SplitPlan &plan, double makespan) {
     // Encoder forwards that fill gaps run ahead of the order's own window.
-    best.window =
-        std::max(plan.shape.window == 0 ? unsplit.window : plan.shape.window, plan.earlyUnits);
-    best.warmupExtra = plan.shape.extra + plan.shape.longer;
+    const uint32_t window = plan.shape.window == 0 ? unsplit.window : plan.shape.window;
+    return {evaluator.build(plan), makespan, std::max(window, plan.earlyUnits),
+            plan.shape.extra + plan.shape.longer};
+  }
+
+  Schedule scheduleOf(const Candidate &candidate) const {
+    Schedule schedule = split.scheduleOf(candidate.orders);
+    schedule.window = candidate.window;
+    schedule.warmupExtra = candidate.warmupExtra;
+    return schedule;
   }
 
   /// Local search, where the problem is small enough for it to get anywhere.
@@ -230,6 +279,14 @@ Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, boo
   if (!split)
     return split.error();
   return SplitBuilder(problem, *split, unsplit, encoderFirst, moreHeld).run();
+}
+
+Result<Schedule> buildRobustSplit(const Problem &problem, const Schedule &fast,
+                                  const Schedule &unsplit, bool encoderFirst, uint32_t moreHeld) {
+  Result<SplitProblem> split = SplitProblem::build(problem);
+  if (!split)
+    return split.error();
+  return SplitBuilder(problem, *split, unsplit, encoderFirst, moreHeld).runRobust(fast);
 }
 
 } // namespace bigmac::planning

@@ -21,6 +21,11 @@ namespace bigmac::planning {
 Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, bool encoderFirst,
                             uint32_t moreHeld);
 
+/// A plan that holds up when times vary: `fast`, which buildSplit made of `problem`, or one that is
+/// at most 1% slower. `unsplit` is a robust schedule of whole backwards.
+Result<Schedule> buildRobustSplit(const Problem &problem, const Schedule &fast,
+                                  const Schedule &unsplit, bool encoderFirst, uint32_t moreHeld);
+
 } // namespace bigmac::planning
 
 #endif // BIGMAC_LIB_PLANNING_SEARCH_SPLITBUILDER_H

@@ -24,7 +24,7 @@ public:
   Descent(PlanEvaluator &evaluator, const SplitBounds &bounds, uint64_t budget)
       : evaluator(evaluator), bounds(bounds), budget(budget) {}
 
-  std::vector<SplitPlan> run(const SplitPlan &start, size_t count) {
+  void run(const SplitPlan &start) {
     best = start;
     bestOutcome = consider(start);
     bool improved = true;
@@ -37,6 +37,9 @@ public:
     std::sort(found.begin(), found.end(), [](const Found &a, const Found &b) {
       return std::tie(a.makespan, a.plan) < std::tie(b.makespan, b.plan);
     });
+  }
+
+  std::vector<SplitPlan> fastest(size_t count) const {
     std::vector<SplitPlan> plans;
     for (const Found &entry : found)
       if (plans.size() < count && entry.plan != best)
@@ -45,6 +48,18 @@ public:
       plans.insert(plans.begin(), best);
     if (plans.size() > count)
       plans.resize(count);
+    return plans;
+  }
+
+  std::vector<SplitPlan> shapesWithin(double tolerance, size_t count) const {
+    std::vector<SplitPlan> plans = fastest(1);
+    for (const Found &entry : found) {
+      const bool known = std::any_of(plans.begin(), plans.end(), [&](const SplitPlan &plan) {
+        return plan.shape == entry.plan.shape;
+      });
+      if (plans.size() < count && !known && entry.makespan <= bestOutcome * (1 + tolerance))
+        plans.push_back(entry.plan);
+    }
     return plans;
   }
 
@@ -212,7 +227,17 @@ IdOrders PlanEvaluator::build(const SplitPlan &plan) { return fill(plan).orders;
 
 std::vector<SplitPlan> searchPlans(PlanEvaluator &evaluator, const SplitPlan &start,
                                    const SplitBounds &bounds, uint64_t budget, size_t count) {
-  return Descent(evaluator, bounds, budget).run(start, count);
+  Descent descent(evaluator, bounds, budget);
+  descent.run(start);
+  return descent.fastest(count);
+}
+
+std::vector<SplitPlan> searchShapes(PlanEvaluator &evaluator, const SplitPlan &start,
+                                    const SplitBounds &bounds, uint64_t budget, size_t count,
+                                    double tolerance) {
+  Descent descent(evaluator, bounds, budget);
+  descent.run(start);
+  return descent.shapesWithin(tolerance, count);
 }
 
 } // namespace bigmac::planning

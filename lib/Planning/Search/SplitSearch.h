@@ -91,6 +91,11 @@ private:
 std::vector<SplitPlan> searchPlans(PlanEvaluator &evaluator, const SplitPlan &start,
                                    const SplitBounds &bounds, uint64_t budget, size_t count);
 
+/// The same search's fastest plan of each shape, of those within `tolerance` of the fastest of all.
+std::vector<SplitPlan> searchShapes(PlanEvaluator &evaluator, const SplitPlan &start,
+                                    const SplitBounds &bounds, uint64_t budget, size_t count,
+                                    double tolerance);
+
 } // namespace bigmac::planning
 
 #endif // BIGMAC_LIB_PLANNING_SEARCH_SPLITSEARCH_H
