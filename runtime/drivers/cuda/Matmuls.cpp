@@ -88,7 +88,7 @@ public:
     for (int i = 0; i < 4; ++i) {
       void *at = pointer(i);
       uint32_t type = i == 0 ? what.a_type : i == 1 ? what.b_type : what.c_type;
-      uint64_t elements = sizes[i] / elementBytes(type), seed = i;
+      uint64_t elements = sizes[i] / operandBytes(type), seed = i;
       void *params[] = {&at, &type, &elements, &seed};
       checkCuda(space.api.cuLaunchKernel(space.randomKernel, cuda::kMostBlocks, 1, 1, cuda::kBlock,
                                          1, 1, 0, space.stream, params, nullptr),
@@ -328,7 +328,7 @@ void Matmuls::run(uint32_t index, const void *a, const void *b, void *c, const v
 void Matmuls::runLoosely(Prepared &matmul, const void *a, const void *b, void *c,
                          const void *bias) {
   if (!matmul.loose) {
-    auto bytes = static_cast<uint32_t>(elementBytes(matmul.what.a_type));
+    auto bytes = static_cast<uint32_t>(operandBytes(matmul.what.a_type));
     matmul.loose = candidates(matmul, bytes, 1).front();
   }
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
