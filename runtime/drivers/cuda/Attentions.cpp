@@ -262,7 +262,7 @@ Attentions::~Attentions() = default;
 /// With whatever is in memory, to load kernels: that could not be done while a graph is recorded.
 void Attentions::tryOnce(Prepared &attention) {
   const bm_cuda_attention &x = attention.what;
-  uint64_t element = callElementBytes(x.type);
+  uint64_t element = operandBytes(x.type);
   auto bytes = [&](int64_t heads, int64_t rows, int64_t columns, const int64_t (&strides)[4]) {
     return static_cast<uint64_t>((x.batch - 1) * strides[0] + (heads - 1) * strides[1] +
                                  (rows - 1) * strides[2] + columns) *

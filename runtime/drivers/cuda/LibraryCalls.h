@@ -38,7 +38,7 @@ struct MatmulExtents {
 MatmulExtents extentsOf(const bm_cuda_matmul &matmul);
 
 /// Bytes of an element: of BM_F32, BM_BF16 and BM_F16; 0 for other types.
-uint64_t callElementBytes(uint32_t type);
+uint64_t operandBytes(uint32_t type);
 
 } // namespace bigmac::rt
 

@@ -88,7 +88,7 @@ public:
     for (int i = 0; i < 4; ++i) {
       void *at = pointer(i);
       uint32_t type = i == 0 ? what.a_type : i == 1 ? what.b_type : what.c_type;
-      uint64_t elements = sizes[i] / callElementBytes(type), seed = i;
+      uint64_t elements = sizes[i] / operandBytes(type), seed = i;
       void *params[] = {&at, &type, &elements, &seed};
       checkCuda(space.api.cuLaunchKernel(space.randomKernel, cuda::kMostBlocks, 1, 1, cuda::kBlock,
                                          1, 1, 0, space.stream, params, nullptr),
@@ -229,9 +229,6 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
              what);
   };
   set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<size_t>(space.workspaceBytes));
-  // Parts of a sum are added in fp32 and rounded once, not in the result's type.
-  set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-      static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   for (auto attribute :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
@@ -331,7 +328,7 @@ void Matmuls::run(uint32_t index, const void *a, const void *b, void *c, const v
 void Matmuls::runLoosely(Prepared &matmul, const void *a, const void *b, void *c,
                          const void *bias) {
   if (!matmul.loose) {
-    auto bytes = static_cast<uint32_t>(callElementBytes(matmul.what.a_type));
+    auto bytes = static_cast<uint32_t>(operandBytes(matmul.what.a_type));
     matmul.loose = candidates(matmul, bytes, 1).front();
   }
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
