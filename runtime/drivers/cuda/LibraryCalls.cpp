@@ -175,7 +175,10 @@ static std::string problemOf(const bm_cuda_matmul &x) {
       return "the batch stride" + of + " is " + std::to_string(o.stride);
     if (double(x.batch) * double(o.stride) + double(o.rows) * double(o.ld) > kMostElements)
       return std::string(1, o.name) + " spans more than any memory has";
-    if (o.name == 'C' && x.batch > 1 && o.stride < (o.rows - 1) * o.ld + o.columns)
+    // One after the other, or row by row in turn.
+    bool apart = o.stride >= (o.rows - 1) * o.ld + o.columns ||
+                 (o.stride >= o.columns && o.ld >= (x.batch - 1) * o.stride + o.columns);
+    if (o.name == 'C' && x.batch > 1 && !apart)
       return "batch elements of C overlap";
   }
   if (x.epilogue > BM_EPILOGUE_BIAS)
@@ -222,6 +225,9 @@ static std::string problemOf(const bm_cuda_attention &x) {
     if (x.mask_sizes[i] != 1 && x.mask_sizes[i] != whole[i])
       return "size " + std::to_string(i) + " of the mask is " + std::to_string(x.mask_sizes[i]) +
              ", expected 1 or " + std::to_string(whole[i]);
+  // Measured, cuDNN 9.19: gradients are wrong then, without a word.
+  if (backward && x.mask_sizes[2] != x.queries)
+    return "the mask of a backward must have a row for each query, found one for all";
   return "";
 }
 
