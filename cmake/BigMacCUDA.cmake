@@ -2,11 +2,12 @@
 # libraries that a training program loads when it starts may lie. Looked for in a CUDA Toolkit
 # (CUDAToolkit_ROOT, CUDA_HOME, /usr/local/cuda), in the system's folders, and in the nvidia-*
 # wheels of Python (BIGMAC_NVIDIA_WHEELS names the folder "nvidia"; by default that of python3).
-# All or nothing: without one of them the project builds everything but the CUDA target.
+# All or nothing: without one of them the project builds everything but the CUDA target. Only the
+# headers of cudnn_frontend may be missing: programs then have no fused attention.
 #
 # Sets BIGMAC_CUDA_FOUND and BIGMAC_CUDA_MISSING (text), BIGMAC_CUDA_INCLUDE_DIRS,
 # BIGMAC_CUDA_LIBRARY_DIRS, BIGMAC_NVCC, BIGMAC_PTXAS, BIGMAC_CUDA_TOOLKIT (the folder with bin/ and
-# nvvm/), and bigmac_add_cuda_image().
+# nvvm/), bigmac_add_cuda_image(), BIGMAC_CUDNN_FRONTEND_FOUND and BIGMAC_CUDNN_FRONTEND_INCLUDE_DIR.
 
 include_guard(GLOBAL)
 
@@ -67,9 +68,14 @@ function(bigmac_find_cuda)
       list(APPEND missing "an nvcc that works (${BIGMAC_NVCC} says: ${output})")
     endif()
   endif()
+  # Of the wheel nvidia-cudnn-frontend, whose headers may lie beside the folder "nvidia".
+  find_path(BIGMAC_CUDNN_FRONTEND_INCLUDE_DIR cudnn_frontend.h
+            HINTS ${roots} ${wheels}/.. PATH_SUFFIXES include)
+  mark_as_advanced(BIGMAC_CUDNN_FRONTEND_INCLUDE_DIR)
   # Needed where the program runs, not where it is built: folders to look in besides the system's.
   set(folders "")
-  foreach(library libnccl.so.2 libcudnn.so.9 libcublasLt.so.13 libcublasLt.so.12)
+  foreach(library libnccl.so.2 libcudnn.so.9 libcublasLt.so.13 libcublasLt.so.12
+                  libcudart.so.13 libcudart.so.12)
     foreach(root ${roots})
       foreach(suffix lib64 lib)
         if(EXISTS ${root}/${suffix}/${library})
@@ -104,6 +110,15 @@ else()
   get_filename_component(BIGMAC_CUDA_TOOLKIT ${BIGMAC_CUDA_TOOLKIT}/../.. ABSOLUTE)
   message(STATUS "CUDA target: on, with ${BIGMAC_CUDA_TOOLKIT}")
 endif()
+set(BIGMAC_CUDNN_FRONTEND_FOUND FALSE)
+if(BIGMAC_CUDA_FOUND AND BIGMAC_CUDNN_FRONTEND_INCLUDE_DIR)
+  set(BIGMAC_CUDNN_FRONTEND_FOUND TRUE)
+  message(STATUS "Fused attention: on, with ${BIGMAC_CUDNN_FRONTEND_INCLUDE_DIR}/cudnn_frontend.h")
+elseif(BIGMAC_CUDA_FOUND)
+  message(STATUS "Fused attention: off; missing: cudnn_frontend.h (the wheel nvidia-cudnn-frontend; "
+                 "its folder may be given as BIGMAC_CUDNN_FRONTEND_INCLUDE_DIR)")
+endif()
+set(BIGMAC_CUDNN_FRONTEND_FOUND "${BIGMAC_CUDNN_FRONTEND_FOUND}" CACHE INTERNAL "")
 foreach(name FOUND MISSING INCLUDE_DIRS LIBRARY_DIRS TOOLKIT)
   set(BIGMAC_CUDA_${name} "${BIGMAC_CUDA_${name}}" CACHE INTERNAL "")
 endforeach()

@@ -6,6 +6,7 @@
 #include "Report.h"
 #include "TaskObjects.h"
 #include "bigmac/Conversion/Passes.h"
+#include "bigmac/Target/CUDA.h"
 #include "bigmac/Target/Executable.h"
 #include "dialects/NN/IR/NN.h"
 #include "dialects/Pipeline/IR/Pipeline.h"
@@ -181,7 +182,7 @@ static LogicalResult lowerTo(ModuleOp module, Level target, const CompileOptions
   if (level < Level::RT && target >= Level::RT) {
     SmallVector<TaskInfo> infos;
     OwningOpRef<ModuleOp> tasks = taskFunctions(module);
-    if (failed(planWorkspacesForCPU(*tasks, infos)))
+    if (failed(planWorkspaces(*tasks, options, infos)))
       return failure();
     setWorkspaces(module, infos);
     return lowerToRT(module, options, fit);
@@ -200,10 +201,17 @@ LogicalResult bigmac::printLLVM(ModuleOp module, const CompileOptions &options,
     return failure();
   SmallVector<TaskInfo> infos;
   OwningOpRef<ModuleOp> tasks = taskFunctions(module);
-  if (failed(lowerForCPU(*tasks, infos)))
-    return failure();
   CPUOptions cpu;
   cpu.cpu = options.cpu;
+  if (options.target == "cuda") {
+    CUDAOptions cuda;
+    cuda.workspace = options.workspace;
+    cpu.cpu = "generic";
+    if (failed(lowerForCUDA(*tasks, cuda, infos)))
+      return failure();
+  } else if (failed(lowerForCPU(*tasks, infos))) {
+    return failure();
+  }
   return printLLVMForCPU(*tasks, cpu, os);
 }
 
@@ -288,6 +296,7 @@ LogicalResult bigmac::compileExecutable(ModuleOp module, const CompileOptions &o
   PlanOptions plan;
   plan.model = options.modelName;
   plan.options = options.commandLine;
+  plan.target = options.target;
   plan.weightsName = llvm::sys::path::filename(weightsPath).str();
   plan.weightsBytes = weights->bytes;
   plan.weightsHeaderHash = weights->headerHash;

@@ -3,6 +3,7 @@
 #include "TaskObjects.h"
 
 #include "bigmac-rt/Hash.h"
+#include "bigmac/Target/CUDA.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
@@ -44,6 +45,7 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
     return "";
   os << BIGMAC_VERSION << " " << status.getSize() << " "
      << status.getLastModificationTime().time_since_epoch().count() << "\n";
+  os << options.target << " " << options.workspace << " ";
   os << (options.cpu == "native" ? llvm::sys::getHostCPUName() : StringRef(options.cpu)) << "\n";
   OpPrintingFlags flags;
   flags.enableDebugInfo(false);
@@ -51,6 +53,27 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
   // Two hashes of different seeds: a collision would run the wrong code.
   return llvm::utohexstr(rt::hash64(text.data(), text.size(), 1), /*LowerCase=*/true, 16) +
          llvm::utohexstr(rt::hash64(text.data(), text.size(), 2), /*LowerCase=*/true, 16);
+}
+
+static CUDAOptions cudaOptions(const CompileOptions &options) {
+  CUDAOptions cuda;
+  cuda.workspace = options.workspace;
+  return cuda;
+}
+
+LogicalResult bigmac::planWorkspaces(ModuleOp tasks, const CompileOptions &options,
+                                     SmallVectorImpl<TaskInfo> &infos) {
+  return options.target == "cuda" ? planWorkspacesForCUDA(tasks, infos)
+                                  : planWorkspacesForCPU(tasks, infos);
+}
+
+static LogicalResult compile(ModuleOp tasks, const CompileOptions &options, StringRef objectPath,
+                             SmallVectorImpl<TaskInfo> &infos) {
+  if (options.target == "cuda")
+    return compileForCUDA(tasks, cudaOptions(options), objectPath, infos);
+  CPUOptions cpu;
+  cpu.cpu = options.cpu;
+  return compileForCPU(tasks, cpu, objectPath, infos);
 }
 
 static std::optional<uint64_t> hashOfFile(StringRef path) {
@@ -128,9 +151,7 @@ LogicalResult bigmac::compileTasks(ModuleOp module, const CompileOptions &option
       return success();
     infos.clear();
   }
-  CPUOptions cpu;
-  cpu.cpu = options.cpu;
-  if (failed(compileForCPU(*tasks, cpu, objectPath, infos)))
+  if (failed(compile(*tasks, options, objectPath, infos)))
     return failure();
   if (!key.empty())
     keep(objectPath, cached, cachedInfos, infos);

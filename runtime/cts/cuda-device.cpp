@@ -17,7 +17,8 @@ static const bm_cuda_kernel kernels[] = {{"cts_axpy", 0, 0},
                                          {"cts_delay", 0, 0},
                                          {"cts_reverse", kReversed * 4, 0},
                                          {"cts_fault", 0, 0}};
-static const bm_cuda_program program = {cts_kernel_image, kernels, std::size(kernels)};
+static const bm_cuda_program program = {
+    cts_kernel_image, kernels, std::size(kernels), nullptr, 0, nullptr, 0, 0};
 
 static void axpy(void *const *args) {
   void *x = args[0], *y = args[1];

@@ -47,6 +47,12 @@ std::string Trainer::describePlan() const {
     text += label;
     text += '\n';
   }
+  if (program.cuda && program.cuda->matmul_count + program.cuda->attention_count)
+    text += "library calls of each rank: " + counted(program.cuda->matmul_count, "matrix product") +
+            " and " + counted(program.cuda->attention_count, "attention") + "\n";
+  if (program.cuda && program.cuda->workspace_bytes)
+    text += "beside each arena: " + std::to_string(program.cuda->workspace_bytes) +
+            " bytes of workspace for them\n";
   text += "transfers pair up and cannot deadlock";
   return text;
 }

@@ -51,7 +51,7 @@ static std::unique_ptr<Device> makeDevice(const std::string &target, const Progr
   if (target != "cuda")
     throw RuntimeError(compiled + "with the drivers for 'cpu' and 'cuda' only");
 #ifdef BM_WITH_CUDA
-  return makeCudaDevice(place, program.cuda);
+  return makeCudaDevice(place, program.cuda, options.deterministic);
 #else
   throw RuntimeError(compiled + "without the driver for it: when it was built there was no " +
                      BM_CUDA_MISSING);

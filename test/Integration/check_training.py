@@ -115,6 +115,9 @@ def main():
                         "bytes without recomputation to those with all of it")
     parser.add_argument("--squeeze-by", default="recompute", choices=["recompute", "offload"], help="what --squeeze "
                         "gets its bytes by")
+    parser.add_argument("--compile-only", action="store_true", help="for a machine with other devices, where --program "
+                        "runs what is made")
+    parser.add_argument("--program", help="a program that was compiled with the same arguments; nothing is compiled")
     parser.add_argument("--out", required=True, help="where to put the executable and its files")
     arguments = parser.parse_args()
 
@@ -124,6 +127,7 @@ def main():
     settings = run["settings"]
     replicas = settings["data_parallel"]
     os.makedirs(arguments.out, exist_ok=True)
+    program = arguments.program or os.path.join(arguments.out, "train")
     train = os.path.join(arguments.out, "train")
     compile_command = (["bigmac-opt", os.path.join(arguments.folder, "model.onnx"),
                         f"--ranks={arguments.ranks}", f"--chunks={arguments.chunks}",
@@ -140,11 +144,14 @@ def main():
         compile_command += [f"--memory-limit={limit}"]
     if limit is not None or offloads:
         compile_command += [f"--report={report}"]
-    subprocess.run(compile_command + ["-o", train], check=True)
+    if not arguments.program:
+        subprocess.run(compile_command + ["-o", program], check=True)
+    if arguments.compile_only:
+        return
     world = arguments.ranks * replicas
     log, gradients = train + ".jsonl", train + ".gradients"
     command = ["mpirun", "--oversubscribe", "-np", str(world)] if world > 1 else []
-    command += [train, "--data", os.path.join(arguments.folder, "data"), "--log", log, "--quiet",
+    command += [program, "--data", os.path.join(arguments.folder, "data"), "--log", log, "--quiet",
                 "--save-gradients", gradients, "--steps", str(settings["steps"]),
                 "--lr", str(settings["lr"]), "--eps", str(settings["eps"]),
                 "--betas", ",".join(map(str, settings["betas"])), "--clip", str(settings["clip"]),

@@ -5,6 +5,7 @@
 #include "CommandLine.h"
 #include "bigmac/Import/ONNX.h"
 #include "bigmac/Pipelines/Auto.h"
+#include "bigmac/Target/CUDA.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -30,10 +31,12 @@ static LogicalResult fail(const Twine &message) {
 
 /// What the command line may say but this version cannot do.
 static LogicalResult checkSupported(const CommandLine &options) {
-  if (options.target != "cpu")
-    return fail(options.target == "cuda"
-                    ? Twine("--target=cuda is not built in this version; use --target=cpu")
-                    : "--target is '" + options.target + "', expected cpu or cuda");
+  if (options.target != "cpu" && options.target != "cuda")
+    return fail("--target is '" + options.target + "', expected cpu or cuda");
+  std::string missing;
+  if (options.target == "cuda" && !hasCUDA(missing))
+    return fail("--target=cuda: this compiler was built without " + missing +
+                "; install it and build again, or use --target=cpu");
   if (options.precision != "fp32")
     return fail("--precision=" + options.precision +
                 " is not supported on the CPU target, which computes in fp32");
@@ -267,6 +270,8 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
     return failure();
 
   CompileOptions compile;
+  compile.target = options.target;
+  compile.workspace = options.workspace;
   compile.ranks = options.ranks;
   compile.chunks = options.chunks;
   compile.replicas = options.replicas;
@@ -276,7 +281,8 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
   compile.robust = options.robust;
   compile.components = options.components;
   compile.lossWeight = options.lossWeight;
-  compile.device = options.device;
+  compile.device =
+      options.target == "cuda" && !options.given.count("--device") ? "h200" : options.device;
   compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
   compile.recompute = options.recompute;

@@ -37,6 +37,9 @@ class LLVMDialect;
 } // namespace mlir
 
 namespace bigmac {
+namespace cuda {
+class CUDADialect;
+}
 namespace rt {
 class RTDialect;
 }

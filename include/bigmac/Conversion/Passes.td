@@ -24,6 +24,24 @@ def ConvertNNToLinalg : Pass<"convert-nn-to-linalg", "::mlir::ModuleOp"> {
   ];
 }
 
+def ConvertNNToCUDA : Pass<"convert-nn-to-cuda", "::mlir::ModuleOp"> {
+  let summary = "Lower the nn ops that a GPU computes in its own way";
+  let description = [{
+    Attention, lookups and cross-entropy become ops of `cuda`, or structured ops on whole tensors:
+    the lowerings of `convert-nn-to-linalg`, which has the rest, loop over heads and ids instead.
+    Indices outside their tables are reported by `cuda.check_indices`, beside code that stays
+    inside.
+  }];
+  let options = [
+    Option<"attentionLibrary", "attention-library", "bool", "true",
+           "Leave attention to cuDNN where that has it">
+  ];
+  let dependentDialects = [
+    "::bigmac::cuda::CUDADialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def ExpandFloatMath : Pass<"expand-float-math"> {
   let summary = "Write f32 exp, log, tanh, erf, sin and cos as arithmetic that vectorises";
   let description = [{
@@ -48,6 +66,17 @@ def ConvertContractToGemm : Pass<"convert-contract-to-gemm", "::mlir::ModuleOp">
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"
   ];
+}
+
+def ConvertContractToCUDA : Pass<"convert-contract-to-cuda", "::mlir::ModuleOp"> {
+  let summary = "Leave linalg.contract on buffers to cuda.matmul";
+  let description = [{
+    As `convert-contract-to-gemm`, with f32, bf16 and f16 operands and a result of their type or
+    f32. What is left over beside m, n, k and one batch dimension becomes one product each. A row
+    that is repeated to give the result its initial value becomes a bias. Contractions of other
+    types, those whose operands have no unit stride, and those of very many products stay.
+  }];
+  let dependentDialects = ["::bigmac::cuda::CUDADialect"];
 }
 
 def ConvertPipelineToRT : Pass<"convert-pipeline-to-rt", "::mlir::ModuleOp"> {

@@ -29,6 +29,8 @@ llvm::StringRef levelName(Level level);
 Level levelOf(mlir::ModuleOp module);
 
 struct CompileOptions {
+  /// "cpu" or "cuda".
+  std::string target = "cpu";
   int64_t ranks = 1, chunks = 1, replicas = 1;
   /// 0: as many as ranks.
   int64_t microbatches = 0;
@@ -56,8 +58,10 @@ struct CompileOptions {
   int64_t hostLimit = 0;
   /// Bytes of activations that the schedule may hold, as its costs count them; 0: no limit.
   uint64_t activationLimit = 0;
-  /// As clang's -march.
+  /// As clang's -march; of programs for CPUs.
   std::string cpu = "native";
+  /// Bytes for library calls on a GPU; 0: what they are known to want.
+  uint64_t workspace = 0;
   /// Folder of compiled task objects by content; empty: none is kept.
   std::string cacheFolder;
   /// The model's name, for reports.

@@ -1,8 +1,14 @@
-//===- CUDA.h - Task functions to GPU kernels -------------------*- C++ -*-===//
+//===- CUDA.h - Task functions to programs for GPUs -------------*- C++ -*-===//
+//
+// A task function (CPU.h says what that is) becomes host code that launches generated kernels and
+// calls libraries through the runtime (bigmac-rt/cuda.h), and device code.
+//
+//===----------------------------------------------------------------------===//
 
 #ifndef BIGMAC_TARGET_CUDA_H
 #define BIGMAC_TARGET_CUDA_H
 
+#include "bigmac/Target/CPU.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassOptions.h"
 
@@ -29,12 +35,35 @@ struct CUDAKernelOptions : mlir::PassPipelineOptions<CUDAKernelOptions> {
 /// Dialects, interfaces and translations that the passes need, beside nn.
 void registerCUDADialects(mlir::DialectRegistry &registry);
 
-/// Task functions on tensors to tasks that launch kernels: each loop over rows, and each
-/// elementwise op, reduction or data movement left alone, in a kernel of `gpu.module @kernels`.
+/// Task functions on tensors to tasks that launch kernels over rows, kernels of
+/// `gpu.module @kernels`, beside matrix products and what no such kernel computes.
 void buildCUDATaskPipeline(mlir::OpPassManager &passes);
+
+/// From there to buffers: everything is a launch or an op of `cuda`. The last argument of each task
+/// is its workspace.
+void buildCUDABufferPipeline(mlir::OpPassManager &passes);
 
 /// `gpu.module`s to `gpu.binary`s. Kernels take bare pointers.
 void buildCUDAKernelPipeline(mlir::OpPassManager &passes, const CUDAKernelOptions &options);
+
+struct CUDAOptions {
+  /// Device architecture and PTX version that kernels are compiled for.
+  std::string chip = "sm_90", features = "+ptx80";
+  /// Bytes for library calls; 0: what they are known to want.
+  uint64_t workspace = 0;
+};
+
+/// Whether this compiler was built with a CUDA toolkit; what is missing in `why`.
+bool hasCUDA(std::string &why);
+
+/// As the functions for CPUs in CPU.h. Errors are diagnostics at the op at fault.
+mlir::LogicalResult planWorkspacesForCUDA(mlir::ModuleOp tasks,
+                                          mlir::SmallVectorImpl<TaskInfo> &infos);
+mlir::LogicalResult lowerForCUDA(mlir::ModuleOp tasks, const CUDAOptions &options,
+                                 mlir::SmallVectorImpl<TaskInfo> &infos);
+mlir::LogicalResult compileForCUDA(mlir::ModuleOp tasks, const CUDAOptions &options,
+                                   llvm::StringRef objectPath,
+                                   mlir::SmallVectorImpl<TaskInfo> &infos);
 
 /// Registers the CUDA target's passes, `cuda-task-pipeline` and `cuda-kernel-pipeline`.
 void registerCUDAPasses();

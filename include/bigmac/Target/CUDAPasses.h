@@ -16,14 +16,26 @@ class ArithDialect;
 namespace bufferization {
 class BufferizationDialect;
 }
+namespace func {
+class FuncDialect;
+}
 namespace gpu {
 class GPUDialect;
+}
+namespace linalg {
+class LinalgDialect;
+}
+namespace LLVM {
+class LLVMDialect;
 }
 namespace memref {
 class MemRefDialect;
 }
 namespace scf {
 class SCFDialect;
+}
+namespace tensor {
+class TensorDialect;
 }
 namespace vector {
 class VectorDialect;

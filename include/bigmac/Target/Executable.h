@@ -14,6 +14,8 @@ namespace bigmac {
 struct PlanOptions {
   /// For reports: the model's name and the options it was compiled with.
   std::string model, options;
+  /// The runtime's device driver.
+  std::string target = "cpu";
   /// Base name of the initial weights, their size, and the hash of their header.
   std::string weightsName;
   uint64_t weightsBytes = 0, weightsHeaderHash = 0;

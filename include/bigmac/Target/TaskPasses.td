@@ -76,7 +76,9 @@ def TaskFuseRows : Pass<"task-fuse-rows", "::mlir::func::FuncOp"> {
     Option<"mostRowElements", "most-row-elements", "int64_t", "32768",
            "Elements of the longest row that is fused">,
     Option<"sumsAlone", "sums-alone", "bool", "false",
-           "A sum over rows may begin a group, not only join one">
+           "A sum over rows may begin a group, not only join one">,
+    Option<"kernels", "kernels", "bool", "false",
+           "Only groups that one GPU kernel can run; other ops are left alone">
   ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect",

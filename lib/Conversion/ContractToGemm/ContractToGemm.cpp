@@ -1,6 +1,6 @@
 //===- ContractToGemm.cpp - The convert-contract-to-gemm pass --------------===//
 
-#include "GemmShape.h"
+#include "ContractOnBuffers.h"
 
 #include "bigmac/Conversion/Passes.h"
 
@@ -11,9 +11,6 @@
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/Matchers.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 
 namespace bigmac {
 #define GEN_PASS_DEF_CONVERTCONTRACTTOGEMM
@@ -26,55 +23,6 @@ using namespace bigmac;
 static constexpr llvm::StringLiteral kGemmName = "bm_sgemm";
 
 namespace {
-
-/// The allocation or argument that `buffer` is a view of.
-Value rootOf(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
-    buffer = view.getViewSource();
-  return buffer;
-}
-
-/// Sizes and strides of every dimension, or nothing where one is not static.
-std::optional<SmallVector<ContractDim>> dimsOf(linalg::ContractOp op) {
-  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  SmallVector<ContractDim> dims(maps[0].getNumDims());
-  int64_t ContractDim::*fields[] = {&ContractDim::lhs, &ContractDim::rhs, &ContractDim::out};
-  for (auto [map, value, field] : llvm::zip_equal(maps, op->getOperands(), fields)) {
-    auto type = cast<MemRefType>(value.getType());
-    SmallVector<int64_t> strides;
-    int64_t offset;
-    if (!type.hasStaticShape() || failed(type.getStridesAndOffset(strides, offset)) ||
-        llvm::any_of(strides, ShapedType::isDynamic))
-      return std::nullopt;
-    for (auto [position, expression] : llvm::enumerate(map.getResults())) {
-      ContractDim &dim = dims[cast<AffineDimExpr>(expression).getPosition()];
-      dim.size = type.getDimSize(position);
-      dim.*field = strides[position];
-    }
-  }
-  return dims;
-}
-
-/// The fill with zero that gives the result its initial value, if nothing else does.
-linalg::FillOp zeroFillBefore(linalg::ContractOp op) {
-  Value out = op.getDpsInits()[0];
-  Value root = rootOf(out);
-  for (Operation *prior = op->getPrevNode(); prior; prior = prior->getPrevNode()) {
-    if (auto fill = dyn_cast<linalg::FillOp>(prior); fill && fill.output() == out)
-      return matchPattern(fill.value(), m_AnyZeroFloat()) ? fill : linalg::FillOp();
-    if (isMemoryEffectFree(prior) || isa<ViewLikeOpInterface>(prior))
-      continue;
-    if (prior->getNumRegions() && !isa<linalg::LinalgOp>(prior))
-      return {};
-    // Calls act on buffers through pointers, which say nothing about where they point.
-    if (isa<CallOpInterface>(prior))
-      return {};
-    for (Value operand : prior->getOperands())
-      if (isa<MemRefType>(operand.getType()) && rootOf(operand) == root)
-        return {};
-  }
-  return {};
-}
 
 /// The address of `buffer`'s first element, advanced by loop counters times strides.
 Value addressOf(OpBuilder &b, Location loc, Value buffer, ValueRange counters,
@@ -137,7 +85,7 @@ void lower(linalg::ContractOp op, const GemmShape &shape) {
   bool sumsInLoop = llvm::any_of(shape.loops, [](const ContractDim &dim) { return !dim.out; });
   float beta = 1.0f;
   if (!sumsInLoop)
-    if (linalg::FillOp fill = zeroFillBefore(op)) {
+    if (linalg::FillOp fill = asZeroFill(initializerOf(op))) {
       fill.erase();
       beta = 0.0f;
     }

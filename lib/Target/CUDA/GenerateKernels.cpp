@@ -1,6 +1,7 @@
 //===- GenerateKernels.cpp - The cuda-generate-kernels pass ----------------===//
 
 #include "ColumnKernel.h"
+#include "KernelBuilder.h"
 #include "RowKernel.h"
 
 #include "bigmac/Target/CUDAPasses.h"
@@ -71,7 +72,7 @@ public:
   }
 
 private:
-  std::string nextName() { return (task + "_" + Twine(count++)).str(); }
+  std::string nextName() { return cuda::kernelName(task, "", count++); }
 
   static Value toBuffer(OpBuilder &b, Value tensor) {
     auto type = cast<RankedTensorType>(tensor.getType());

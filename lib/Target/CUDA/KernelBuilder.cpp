@@ -4,10 +4,18 @@
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
+using namespace bigmac;
 using namespace bigmac::cuda;
+
+std::string cuda::kernelName(StringRef task, StringRef kind, unsigned number) {
+  std::string name = (task + kind + "_" + Twine(number)).str();
+  for (char &c : name)
+    if (!llvm::isAlnum(c))
+      c = '_';
+  return name;
+}
 
 Value KernelBuilder::index(int64_t value) {
   return arith::ConstantIndexOp::create(*this, loc, value);
@@ -79,6 +87,8 @@ SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange argu
   // Constants and the like of the surroundings become constants here.
   auto operand = [&](Value value) -> Value {
     if (Value mapped = mapping.lookupOrNull(value))
+      return mapped;
+    if (Value mapped = outer.lookupOrNull(value))
       return mapped;
     Value local = clone(*value.getDefiningOp())->getResult(0);
     mapping.map(value, local);

@@ -6,8 +6,12 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/IRMapping.h"
 
 namespace bigmac::cuda {
+
+/// Kernel `number` of a task: a name that device code can have.
+std::string kernelName(llvm::StringRef task, llvm::StringRef kind, unsigned number);
 
 /// Builds one gpu.func: index arithmetic on constants, vectors, sums across threads.
 class KernelBuilder : public mlir::OpBuilder {
@@ -38,6 +42,8 @@ public:
                                           llvm::ArrayRef<mlir::Value> wanted);
 
   mlir::Location loc;
+  /// What values from outside of bodies are here: counters of rows.
+  mlir::IRMapping outer;
 };
 
 } // namespace bigmac::cuda

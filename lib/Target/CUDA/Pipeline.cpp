@@ -1,14 +1,18 @@
 //===- Pipeline.cpp - From task functions to device code -------------------===//
 
 #include "bigmac/Conversion/Passes.h"
+#include "bigmac/Target/CPUPasses.h"
 #include "bigmac/Target/CUDA.h"
 #include "bigmac/Target/CUDAPasses.h"
 #include "bigmac/Target/TaskPasses.h"
+#include "dialects/CUDA/IR/CUDA.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
@@ -28,9 +32,15 @@
 
 using namespace mlir;
 using namespace bigmac;
+using namespace bigmac::cuda;
 
 void bigmac::registerCUDADialects(DialectRegistry &registry) {
-  registry.insert<gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect>();
+  registerCUDABufferization(registry);
+  // The conversion to nvvm changes the types of blocks and of workgroup memory; what uses them must
+  // change with them.
+  cf::registerConvertControlFlowToLLVMInterface(registry);
+  registerConvertMemRefToLLVMInterface(registry);
+  registry.insert<CUDADialect, gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect>();
   NVVM::registerNVVMTargetInterfaceExternalModels(registry);
   registerBuiltinDialectTranslation(registry);
   registerGPUDialectTranslation(registry);
@@ -42,19 +52,26 @@ void bigmac::buildCUDATaskPipeline(OpPassManager &passes) {
   passes.addPass(createTaskDestinations());
   passes.nest<func::FuncOp>().addPass(createTaskAccumulateFirst());
   passes.nest<func::FuncOp>().addPass(createTaskRaiseConcats());
+  ConvertNNToCUDAOptions conversion;
+  conversion.attentionLibrary = BIGMAC_CUDA_ATTENTION;
+  passes.addPass(createConvertNNToCUDA(conversion));
   passes.addPass(createConvertNNToLinalg());
   OpPassManager &functions = passes.nest<func::FuncOp>();
+  functions.addPass(createTaskFoldContractions());
   functions.addPass(createTaskFuseElementwise());
   functions.addPass(createTaskSplitConcats());
   functions.addPass(createTaskFuseElementwise());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
+  functions.addPass(createCUDASplitReductions());
+  functions.addPass(createCanonicalizerPass());
   // Everything is a kernel here, so nothing is too small for a loop; long rows are shared by the
   // threads of a block.
   TaskFuseRowsOptions rows;
   rows.leastOps = 1;
   rows.mostRowElements = 256 * 1024;
   rows.sumsAlone = true;
+  rows.kernels = true;
   functions.addPass(createTaskFuseRows(rows));
   functions.addPass(createCanonicalizerPass());
   // Equal reads of a row become one load.
@@ -62,6 +79,19 @@ void bigmac::buildCUDATaskPipeline(OpPassManager &passes) {
   passes.addPass(createCUDAGenerateKernels());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
+}
+
+void bigmac::buildCUDABufferPipeline(OpPassManager &passes) {
+  passes.addPass(createCPUBufferize());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createConvertContractToCUDA());
+  passes.addPass(createCUDAOutlineElements());
+  passes.addPass(createCUDAMergeKernels());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createCPUPlanWorkspace());
 }
 
 void bigmac::buildCUDAKernelPipeline(OpPassManager &passes, const CUDAKernelOptions &options) {
@@ -95,6 +125,8 @@ void bigmac::registerCUDAPasses() {
   registerCUDATargetPasses();
   PassPipelineRegistration<>("cuda-task-pipeline", "Task functions on tensors to GPU kernels",
                              buildCUDATaskPipeline);
+  PassPipelineRegistration<>("cuda-buffer-pipeline", "Tasks and kernels to buffers",
+                             buildCUDABufferPipeline);
   PassPipelineRegistration<CUDAKernelOptions>("cuda-kernel-pipeline", "GPU kernels to device code",
                                               buildCUDAKernelPipeline);
 }

@@ -290,7 +290,7 @@ private:
     for (scf::ForOp loop : llvm::reverse(program.loops)) {
       int64_t size = *getConstantIntValue(loop.getUpperBound());
       bool isOutermost = loop == program.outer();
-      indices.map(loop.getInductionVar(), isOutermost ? row : b.rem(row, size));
+      b.outer.map(loop.getInductionVar(), isOutermost ? row : b.rem(row, size));
       row = b.div(row, size);
     }
   }
@@ -358,7 +358,7 @@ private:
   }
 
   Value indexValue(Value value) {
-    if (Value mapped = indices.lookupOrNull(value))
+    if (Value mapped = b.outer.lookupOrNull(value))
       return mapped;
     auto apply = cast<affine::AffineApplyOp>(value.getDefiningOp());
     SmallVector<Value> operands =
@@ -371,7 +371,9 @@ private:
     Value base = tensor;
     std::optional<unsigned> columnDim;
     bool startsAligned = true;
-    if (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+    auto slice = buffers.contains(tensor) ? tensor::ExtractSliceOp()
+                                          : tensor.getDefiningOp<tensor::ExtractSliceOp>();
+    if (slice) {
       base = slice.getSource();
       position = offsetsOf(slice.getMixedOffsets());
       llvm::SmallBitVector dropped = slice.getDroppedDims();
@@ -439,9 +441,23 @@ private:
         llvm::MaybeAlign(std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))));
   }
 
+  /// The number that all elements of `tensor` are, if that is known; any where there are none yet.
   Value fillOf(Value tensor) {
+    while (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
+      if (buffers.contains(tensor))
+        return {};
+      tensor = slice.getSource();
+    }
+    if (tensor.getDefiningOp<tensor::EmptyOp>())
+      return arith::ConstantOp::create(b, b.loc, b.getZeroAttr(getElementTypeOrSelf(tensor)));
     auto fill = tensor.getDefiningOp<linalg::FillOp>();
     return fill ? b.clone(*fill.value().getDefiningOp())->getResult(0) : Value();
+  }
+
+  /// The op of the body that computes `tensor`; an input is read instead.
+  linalg::GenericOp makerOf(Value tensor) {
+    return buffers.contains(tensor) ? linalg::GenericOp()
+                                    : tensor.getDefiningOp<linalg::GenericOp>();
   }
 
   Value wide(Value tensor, Piece &piece) {
@@ -452,7 +468,7 @@ private:
     Value value;
     if (Value constant = fillOf(tensor)) {
       value = b.splat(constant, shape.vector);
-    } else if (auto generic = tensor.getDefiningOp<linalg::GenericOp>()) {
+    } else if (auto generic = makerOf(tensor)) {
       SmallVector<Value> wanted(generic.getBody()->getTerminator()->getOperands());
       SmallVector<Value> results =
           b.emitBody(generic, bodyOperands(generic, &piece), shape.vector, piece.column, wanted);
@@ -470,7 +486,7 @@ private:
       return known;
     Value value = fillOf(tensor);
     if (!value) {
-      if (auto generic = tensor.getDefiningOp<linalg::GenericOp>()) {
+      if (auto generic = makerOf(tensor)) {
         SmallVector<Value> wanted(generic.getBody()->getTerminator()->getOperands());
         SmallVector<Value> results =
             b.emitBody(generic, bodyOperands(generic, nullptr), 0, nullptr, wanted);
@@ -644,8 +660,6 @@ private:
   llvm::DenseMap<Value, Value> buffers;
   SmallVector<Value> stores, partials;
   Value block, lane, group;
-  /// Of the row at hand.
-  IRMapping indices;
   Value rowInside;
   llvm::DenseMap<Value, Value> scalars;
 };

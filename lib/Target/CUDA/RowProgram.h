@@ -10,6 +10,7 @@
 #ifndef BIGMAC_TARGET_CUDA_ROWPROGRAM_H
 #define BIGMAC_TARGET_CUDA_ROWPROGRAM_H
 
+#include "lib/Target/Tasks/Combiner.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -17,17 +18,6 @@
 #include "llvm/ADT/SetVector.h"
 
 namespace bigmac::cuda {
-
-/// How one yielded value of a reduction is combined: yield = combiner(old, term).
-struct Combiner {
-  mlir::arith::AtomicRMWKind kind;
-  /// In the op's body: what is combined with the old value.
-  mlir::Value term;
-};
-
-/// The combiner of the `index`-th yielded value of `op`, whose old value is the matching output
-/// argument; nothing where the body has another form.
-std::optional<Combiner> matchCombiner(mlir::linalg::GenericOp op, unsigned index);
 
 /// A value written to its row of a result.
 struct RowStore {

@@ -178,7 +178,7 @@ void ImageWriter::writeInstruction(rt::RankWriter &rank, Operation &op) {
 
 FailureOr<std::vector<unsigned char>> ImageWriter::run(const PlanOptions &options) {
   writer.setModel(options.model, rt::hash64(options.model.data(), options.model.size()));
-  writer.setTarget("cpu");
+  writer.setTarget(options.target);
   writer.setCompiler("bigmac " BIGMAC_VERSION, options.options);
   writer.setWeights(options.weightsName, options.weightsBytes, options.weightsHeaderHash);
   if (failed(writeDeclarations()))

@@ -9,7 +9,9 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -318,13 +320,20 @@ struct TaskFuseRows : bigmac::impl::TaskFuseRowsBase<TaskFuseRows> {
     });
     OpBuilder builder(&getContext());
     for (Block *block : blocks) {
-      SmallVector<RowGroup> groups = findRowGroups(*block, {leastOps, mostRowElements, sumsAlone});
+      SmallVector<RowGroup> groups = findRowGroups(*block, {leastOps, mostRowElements, sumsAlone, kernels});
       if (groups.empty())
         continue;
       Scheduler(*block, groups).run();
       for (const RowGroup &group : groups)
         RowLoop(group, builder).emit();
     }
+    if (!kernels)
+      return;
+    // A row of a part is a row of the whole: kernels need no copies of parts.
+    RewritePatternSet patterns(&getContext());
+    tensor::populateMergeConsecutiveInsertExtractSlicePatterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
   }
 };
 

@@ -2,6 +2,8 @@
 
 #include "RowGroups.h"
 
+#include "Combiner.h"
+
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -47,6 +49,23 @@ RowKind kindFor(linalg::GenericOp op, unsigned rows) {
       return RowKind::None;
   }
   return isPerRow ? RowKind::PerRow : RowKind::OverRows;
+}
+
+/// Whether a kernel over rows takes `op`, with its first `rows` dimensions as rows.
+bool isForKernel(linalg::GenericOp op, unsigned rows) {
+  SmallVector<utils::IteratorType> inner =
+      llvm::to_vector(ArrayRef<utils::IteratorType>(op.getIteratorTypesArray()).drop_front(rows));
+  if (inner.size() > 1)
+    return false;
+  bool reduces = llvm::is_contained(inner, utils::IteratorType::reduction);
+  bool overRows = op.getIteratorTypesArray()[0] != utils::IteratorType::parallel;
+  if (overRows && (reduces || op.getNumResults() != 1))
+    return false;
+  if (reduces || overRows)
+    for (unsigned i = 0; i < op.getNumResults(); ++i)
+      if (!matchCombiner(op, i))
+        return false;
+  return true;
 }
 
 bool isCandidate(Operation *op) {
@@ -108,6 +127,10 @@ private:
     unsigned rows = std::min<unsigned>(most, op.getNumLoops() - 1);
     if (rows == 0 || (!options.sumsAlone && kindFor(op, rows) != RowKind::PerRow))
       return;
+    if (options.kernels && (!isForKernel(op, rows) ||
+                            llvm::product_of(ArrayRef<int64_t>(sizes).drop_front(rows)) >
+                                options.mostRowElements))
+      return;
     groupOf[op] = groups.size();
     groups.push_back({{op}, llvm::to_vector(ArrayRef<int64_t>(sizes).take_front(rows))});
   }
@@ -133,8 +156,14 @@ private:
     };
     auto isFit = [&](linalg::GenericOp member) {
       return kindFor(member, rows) != RowKind::None &&
-             rowElements(member) <= options.mostRowElements;
+             rowElements(member) <= options.mostRowElements &&
+             (!options.kernels || isForKernel(member, rows));
     };
+    auto hasColumns = [&](linalg::GenericOp member) { return member.getNumLoops() > rows; };
+    if (options.kernels && hasColumns(op))
+      for (linalg::GenericOp member : group.ops)
+        if (hasColumns(member) && rowElements(member) != rowElements(op))
+          return false;
     return isFit(op) && llvm::all_of(group.ops, isFit);
   }
 

@@ -42,6 +42,9 @@ struct RowGroupOptions {
   int64_t mostRowElements = 32 * 1024;
   /// Whether a sum over rows may begin a group.
   bool sumsAlone = false;
+  /// Whether a group must be what one kernel can run: besides the rows at most one dimension, equal
+  /// for all ops, and reductions along or over the rows, of known combiners.
+  bool kernels = false;
 };
 
 llvm::SmallVector<RowGroup> findRowGroups(mlir::Block &block, const RowGroupOptions &options);

@@ -20,6 +20,8 @@ public:
   template <typename Fn> void find(Fn &function, const char *name) const {
     function = reinterpret_cast<Fn>(find(name));
   }
+  /// For dlsym().
+  void *native() const { return handle; }
 
 private:
   void *find(const char *name) const;

@@ -20,6 +20,7 @@ namespace bigmac::rt {
 // cuda.h maps these to the versions of its own release by macros, here too.
 #define BM_CUDA_FUNCTIONS(X)                                                                       \
   X(cuInit)                                                                                        \
+  X(cuDriverGetVersion)                                                                            \
   X(cuGetErrorName)                                                                                \
   X(cuGetErrorString)                                                                              \
   X(cuDeviceGetCount)                                                                              \
@@ -46,6 +47,7 @@ namespace bigmac::rt {
   X(cuStreamWaitEvent)                                                                             \
   X(cuStreamBeginCapture)                                                                          \
   X(cuStreamEndCapture)                                                                            \
+  X(cuThreadExchangeStreamCaptureMode)                                                             \
   X(cuEventCreate)                                                                                 \
   X(cuEventDestroy)                                                                                \
   X(cuEventRecord)                                                                                 \

@@ -4,6 +4,7 @@
 #include "CudaDevice.h"
 
 #include "../common/AdamWScalars.h"
+#include "../common/IndexErrorText.h"
 #include "CudaTasks.h"
 #include "Poll.h"
 #include "kernels.h"
@@ -21,9 +22,11 @@ extern "C" const unsigned char bm_cuda_own_kernels[];
 
 namespace bigmac::rt {
 
-/// After the partial sums in `scratch`: how often the stream has reported.
+/// After the partial sums in `scratch`: how often the stream has reported, and what kernels have
+/// found wrong.
 static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
-static constexpr uint64_t kScratchBytes = kReportCount + 64;
+static constexpr uint64_t kIndexError = kReportCount + 64;
+static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
 
 static CudaLists listsFromEnvironment() {
   const char *text = std::getenv("BIGMAC_CUDA_LISTS");
@@ -37,9 +40,9 @@ static CudaLists listsFromEnvironment() {
   throw RuntimeError("BIGMAC_CUDA_LISTS: expected graph, issue or check, found '" + value + "'");
 }
 
-CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
+CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool deterministic)
     : api(cudaApi()), lists(listsFromEnvironment()), ordinal(static_cast<int>(ordinal)),
-      program(program) {
+      program(program), deterministic(deterministic) {
   int count = 0;
   checkCuda(api.cuDeviceGetCount(&count), "counting the GPUs");
   if (count == 1)
@@ -51,7 +54,8 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
   checkCuda(api.cuDeviceGet(&device, this->ordinal), "opening the GPU");
   char text[128] = {};
   checkCuda(api.cuDeviceGetName(text, sizeof(text) - 1, device), "asking for the GPU's name");
-  titleText = "GPU " + std::to_string(this->ordinal) + " (" + text + ")";
+  modelText = text;
+  titleText = "GPU " + std::to_string(this->ordinal) + " (" + modelText + ")";
   checkCuda(api.cuDevicePrimaryCtxRetain(&context, device), "opening the GPU's context");
   checkCuda(api.cuCtxSetCurrent(context), "opening the GPU's context");
   checkCuda(api.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "creating a stream");
@@ -66,6 +70,10 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
   scaleKernel = function(ownModule, "bm_scale", "the runtime");
   adamwKernel = function(ownModule, "bm_adamw", "the runtime");
   reportKernel = function(ownModule, "bm_report", "the runtime");
+  randomKernel = function(ownModule, "bm_random", "the runtime");
+  unseenKernel = function(ownModule, "bm_unseen_queries", "the runtime");
+  checkIndicesKernel = function(ownModule, "bm_check_indices", "the runtime");
+  scatterKernel = function(ownModule, "bm_scatter_rows", "the runtime");
   if (program) {
     checkCuda(api.cuModuleLoadData(&taskModule, program->image), [&] {
       return "loading the program's kernels on " + titleText + "; were they compiled for it?";
@@ -85,6 +93,7 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program)
   checkCuda(api.cuMemAlloc(&scratch, kScratchBytes), "allocating scratch");
   checkCuda(api.cuMemsetD8Async(scratch, 0, kScratchBytes, stream), "clearing scratch");
   reportPlace = static_cast<volatile uint64_t *>(hostMemory(sizeof(uint64_t)));
+  indexError = static_cast<cuda::IndexErrorRecord *>(hostMemory(sizeof(*indexError)));
   checkCuda(api.cuEventCreate(&anchor, CU_EVENT_DEFAULT), "creating an event");
   anchorClock();
   setTaskDevice(this);
@@ -95,9 +104,14 @@ CudaDevice::~CudaDevice() {
   label(nullptr);
   // Freeing waits for what runs, which may be waiting for ranks that have ended. The system takes
   // everything when the process ends.
-  if (lost || std::uncaught_exceptions() > 0 || api.cuStreamSynchronize(stream) != CUDA_SUCCESS)
+  if (lost || std::uncaught_exceptions() > 0 || api.cuStreamSynchronize(stream) != CUDA_SUCCESS) {
+    static_cast<void>(matmuls.release());
+    static_cast<void>(attentions.release());
     return;
+  }
   forgetLists();
+  matmuls.reset();
+  attentions.reset();
   for (CUevent event : marks)
     api.cuEventDestroy(event);
   forgetCopies();
@@ -108,8 +122,9 @@ CudaDevice::~CudaDevice() {
   for (void *block : hostBlocks)
     api.cuMemFreeHost(block);
   api.cuMemFree(scratch);
-  if (arena)
-    api.cuMemFree(arena);
+  for (CUdeviceptr memory : {arena, workspace})
+    if (memory)
+      api.cuMemFree(memory);
   api.cuStreamDestroy(stream);
   api.cuDevicePrimaryCtxRelease(device);
 }
@@ -146,13 +161,51 @@ void CudaDevice::allocateArena(uint64_t size) {
   size_t available = 0, whole = 0;
   checkCuda(api.cuMemGetInfo(&available, &whole), "asking for the GPU's memory");
   CUresult code =
-      arenaBytes > available ? CUDA_ERROR_OUT_OF_MEMORY : api.cuMemAlloc(&arena, arenaBytes);
+      residentBytes() > available ? CUDA_ERROR_OUT_OF_MEMORY : api.cuMemAlloc(&arena, arenaBytes);
+  if (code == CUDA_SUCCESS && workspaceBytes())
+    code = api.cuMemAlloc(&workspace, workspaceBytes());
   if (code == CUDA_ERROR_OUT_OF_MEMORY)
-    throw RuntimeError("the arena needs " + std::to_string(size) + " bytes, " + titleText +
-                       " has " + std::to_string(available) + " free of " + std::to_string(whole) +
-                       "; compile for more ranks or with a smaller --memory-limit");
+    throw RuntimeError(
+        "the arena needs " + std::to_string(size) + " bytes" +
+        (workspaceBytes() ? " and library calls " + std::to_string(workspaceBytes()) : "") + ", " +
+        titleText + " has " + std::to_string(available) + " free of " + std::to_string(whole) +
+        "; compile for more ranks or with a smaller --memory-limit");
   checkCuda(code, "allocating the arena");
+  prepareLibraries();
   fill(0, 0, arenaBytes);
+}
+
+void CudaDevice::prepareLibraries() {
+  if (!program || program->matmul_count + program->attention_count == 0)
+    return;
+  auto attribute = [&](CUdevice_attribute which) {
+    int value = 0;
+    checkCuda(api.cuDeviceGetAttribute(&value, which, device), "asking for the GPU's properties");
+    return value;
+  };
+  int driver = 0;
+  checkCuda(api.cuDriverGetVersion(&driver), "asking for the driver's version");
+  std::string processors = std::to_string(attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+  int smVersion = 10 * attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
+                  attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  CudaSpace space{.api = api,
+                  .stream = stream,
+                  .workspace = workspace,
+                  .workspaceBytes = workspaceBytes(),
+                  .arena = arena,
+                  .arenaBytes = arenaBytes,
+                  .randomKernel = randomKernel,
+                  .unseenKernel = unseenKernel,
+                  .title = titleText,
+                  .model = modelText + " with " + processors + " multiprocessors, CUDA driver " +
+                           std::to_string(driver),
+                  .l2Bytes = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)),
+                  .smVersion = smVersion,
+                  .deterministic = deterministic};
+  if (program->matmul_count)
+    matmuls = std::make_unique<Matmuls>(*program, space);
+  if (program->attention_count)
+    attentions = std::make_unique<Attentions>(*program, space);
 }
 
 uint64_t CudaDevice::usedBytes() const {
@@ -231,6 +284,92 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
          " threads: " + cudaErrorText(code));
 }
 
+template <typename Call> void CudaDevice::callLibrary(const std::string &what, Call call) {
+  if (!failure.empty())
+    return;
+  call();
+  if (lists == CudaLists::Check)
+    checkCuda(drain(), [&] { return what + " of the program on " + titleText; });
+}
+
+void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
+  std::string what = "matmul " + std::to_string(index);
+  if (!matmuls)
+    throw RuntimeError("the program runs " + what + " of 0");
+  callLibrary(what, [&] { matmuls->run(index, a, b, c, bias); });
+}
+
+void CudaDevice::attentionForward(uint32_t index, const void *q, const void *k, const void *v,
+                                  const void *mask, void *o, float *logsumexp) {
+  std::string what = "attention " + std::to_string(index);
+  if (!attentions)
+    throw RuntimeError("the program runs " + what + " of 0");
+  callLibrary(what, [&] { attentions->forward(index, q, k, v, mask, o, logsumexp); });
+}
+
+void CudaDevice::attentionBackward(uint32_t index, const void *q, const void *k, const void *v,
+                                   const void *mask, const void *o, const float *logsumexp,
+                                   const void *gradO, void *gradQ, void *gradK, void *gradV) {
+  std::string what = "the backward of attention " + std::to_string(index);
+  if (!attentions)
+    throw RuntimeError("the program runs " + what + " of 0");
+  callLibrary(what, [&] {
+    attentions->backward(index, q, k, v, mask, o, logsumexp, gradO, gradQ, gradK, gradV);
+  });
+}
+
+void CudaDevice::scatterRows(void *table, uint32_t tableType, int64_t tableRows, int64_t width,
+                             const void *ids, uint32_t idBytes, int64_t count, const void *rows,
+                             uint32_t rowsType) {
+  std::string what = "adding " + std::to_string(count) + " rows to a table of " +
+                     std::to_string(tableRows) + " x " + std::to_string(width);
+  for (uint32_t type : {tableType, rowsType})
+    if (type != BM_F32 && type != BM_BF16)
+      throw RuntimeError(what + ": expected f32 or bf16 (bm_dtype 1 or 3), found " +
+                         std::to_string(type));
+  constexpr int64_t columns = int64_t(cuda::kBlock) * cuda::kScatterElements;
+  int64_t parts = (width + columns - 1) / columns;
+  if (count < 0 || width < 0 || tableRows < 0 || count > INT32_MAX || parts > 65535 ||
+      (idBytes != 4 && idBytes != 8))
+    throw RuntimeError(what + ": with ids of " + std::to_string(idBytes) +
+                       " bytes, which is not supported");
+  if (count == 0 || width == 0)
+    return;
+  cuda::ScatterRows how{tableType, rowsType, idBytes, 0, tableRows, width, count};
+  void *record = indexErrorRecord();
+  void *params[] = {&table, &ids, &rows, &how, &record};
+  callLibrary(what, [&] {
+    checkCuda(api.cuLaunchKernel(scatterKernel, static_cast<unsigned>(count),
+                                 static_cast<unsigned>(parts), 1, cuda::kBlock, 1, 1, 0, stream,
+                                 params, nullptr),
+              [&] { return what; });
+  });
+}
+
+void CudaDevice::checkIndices(const void *indices, uint32_t indexBytes, int64_t count,
+                              int64_t lowest, int64_t size, int64_t ignored) {
+  std::string what = "a check of " + std::to_string(count) + " indices";
+  if (count < 0 || count > INT32_MAX || (indexBytes != 4 && indexBytes != 8))
+    throw RuntimeError(what + " of " + std::to_string(indexBytes) +
+                       " bytes, which is not supported");
+  if (count == 0)
+    return;
+  cuda::CheckIndices how{indexBytes, 0, count, lowest, size, ignored};
+  void *record = indexErrorRecord();
+  void *params[] = {&indices, &how, &record};
+  callLibrary(what, [&] {
+    checkCuda(api.cuLaunchKernel(checkIndicesKernel,
+                                 static_cast<unsigned>((count + cuda::kBlock - 1) / cuda::kBlock),
+                                 1, 1, cuda::kBlock, 1, 1, 0, stream, params, nullptr),
+              [&] { return what; });
+  });
+}
+
+void *CudaDevice::indexErrorRecord() {
+  looksForIndexErrors = true;
+  return reinterpret_cast<void *>(scratch + kIndexError);
+}
+
 CUresult CudaDevice::drain() {
   uint64_t begin = nowNs();
   for (uint32_t round = 0;; ++round) {
@@ -255,8 +394,13 @@ CUresult CudaDevice::drain() {
 }
 
 void CudaDevice::synchronize() {
+  if (looksForIndexErrors)
+    check(api.cuMemcpyDtoHAsync(indexError, scratch + kIndexError, sizeof(*indexError), stream),
+          [] { return "asking what kernels have found"; });
   check(drain(),
         [] { return "what was issued before this wait (BIGMAC_CUDA_LISTS=check finds the call)"; });
+  if (looksForIndexErrors && indexError->count)
+    throw RuntimeError(indexErrorText(indexError->index, indexError->size));
   // The two clocks drift apart, if slowly.
   if (nowNs() - anchorNs > 1'000'000'000)
     anchorClock();
@@ -455,8 +599,11 @@ uint32_t countCudaDevices(std::string &why) {
   return count;
 }
 
-std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program) {
-  return std::make_unique<CudaDevice>(ordinal, program);
+std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program,
+                                       bool deterministic) {
+  if (program)
+    checkLibraryCalls(*program);
+  return std::make_unique<CudaDevice>(ordinal, program, deterministic);
 }
 
 } // namespace bigmac::rt

@@ -3,8 +3,11 @@
 #ifndef BIGMAC_RT_CUDADEVICE_H
 #define BIGMAC_RT_CUDADEVICE_H
 
+#include "Attentions.h"
 #include "CudaApi.h"
+#include "Matmuls.h"
 #include "bigmac-rt/Device.h"
+#include "kernels.h"
 
 #include <functional>
 #include <vector>
@@ -20,13 +23,13 @@ enum class CudaLists {
 
 class CudaDevice final : public Device {
 public:
-  CudaDevice(uint32_t ordinal, const bm_cuda_program *program);
+  CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool deterministic);
   ~CudaDevice() override;
 
   std::string name() const override { return "cuda"; }
   void allocateArena(uint64_t size) override;
   void *address(uint64_t offset) override { return reinterpret_cast<void *>(arena + offset); }
-  uint64_t residentBytes() const override { return arenaBytes; }
+  uint64_t residentBytes() const override { return arenaBytes + workspaceBytes(); }
   uint64_t usedBytes() const override;
   bool isHost() const override { return false; }
   void *hostMemory(uint64_t bytes) override;
@@ -60,6 +63,20 @@ public:
   // For tasks (CudaTasks.cpp).
   void launch(uint32_t kernel, const uint32_t grid[3], const uint32_t block[3], void **params);
   void fail(const std::string &what);
+  // These throw RuntimeError.
+  void matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias);
+  void attentionForward(uint32_t index, const void *q, const void *k, const void *v,
+                        const void *mask, void *o, float *logsumexp);
+  void attentionBackward(uint32_t index, const void *q, const void *k, const void *v,
+                         const void *mask, const void *o, const float *logsumexp, const void *gradO,
+                         void *gradQ, void *gradK, void *gradV);
+  void scatterRows(void *table, uint32_t tableType, int64_t tableRows, int64_t width,
+                   const void *ids, uint32_t idBytes, int64_t count, const void *rows,
+                   uint32_t rowsType);
+  /// From now on, synchronize() looks into it.
+  void checkIndices(const void *indices, uint32_t indexBytes, int64_t count, int64_t lowest,
+                    int64_t size, int64_t ignored);
+  void *indexErrorRecord();
 
   // For the communicator that serves this device.
   CUstream computeStream() const { return stream; }
@@ -96,24 +113,34 @@ private:
   /// Waits until the stream is empty or has failed.
   CUresult drain();
   void anchorClock();
+  uint64_t workspaceBytes() const { return program ? program->workspace_bytes : 0; }
+  void prepareLibraries();
+  /// Of a task: `call`, unless an earlier one has failed; waits for it in CudaLists::Check.
+  template <typename Call> void callLibrary(const std::string &what, Call call);
 
   const CudaApi &api;
   CudaLists lists;
   int ordinal;
   CUdevice device = 0;
   CUcontext context = nullptr;
-  std::string titleText;
+  std::string modelText, titleText;
   bool lost = false;
 
-  CUdeviceptr arena = 0, scratch = 0;
+  CUdeviceptr arena = 0, workspace = 0, scratch = 0;
   uint64_t arenaBytes = 0;
   std::vector<void *> hostBlocks;
   CUstream stream = nullptr;
 
   CUmodule ownModule = nullptr, taskModule = nullptr;
-  CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel;
+  CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel,
+      randomKernel, unseenKernel, scatterKernel = nullptr, checkIndicesKernel;
   const bm_cuda_program *program;
   std::vector<CUfunction> taskKernels;
+  std::unique_ptr<Matmuls> matmuls;
+  std::unique_ptr<Attentions> attentions;
+  bool looksForIndexErrors = false;
+  cuda::IndexErrorRecord *indexError = nullptr; // of the host, copied from the device
+  bool deterministic;
   std::string failure; // of the running task
 
   CUgraphExec graphs[2] = {};

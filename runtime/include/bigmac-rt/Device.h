@@ -41,7 +41,7 @@ public:
   virtual void allocateArena(uint64_t bytes) = 0;
   /// The pointer that tasks and communication drivers take.
   virtual void *address(uint64_t offset) = 0;
-  /// Bytes of the arena that are backed by memory now.
+  /// Bytes of the arena, and of the workspace beside it, that are backed by memory now.
   virtual uint64_t residentBytes() const = 0;
   /// Bytes of the device's own memory that are in use, whoever uses them; 0 where it has none.
   virtual uint64_t usedBytes() const = 0;
@@ -107,10 +107,12 @@ uint64_t nowNs();
 std::unique_ptr<Device> makeCpuDevice(uint32_t threads);
 
 /// The CUDA driver: GPU `ordinal` of this process; the arena is one allocation, calls are on one
-/// stream, lists become CUDA graphs. `program`: the kernels of its tasks; null if they have none.
-/// One at a time. A process that sees one GPU only has that one, whatever `ordinal`. RuntimeError
-/// where the driver or that GPU is missing.
-std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program);
+/// stream, lists become CUDA graphs. `program`: the kernels and library calls of its tasks; null if
+/// they have none. allocateArena() prepares the library calls; `deterministic`: in the same way in
+/// every run, else by timing. One at a time. A process that sees one GPU only has that one,
+/// whatever `ordinal`. RuntimeError where the driver, a library or that GPU is missing.
+std::unique_ptr<Device> makeCudaDevice(uint32_t ordinal, const bm_cuda_program *program,
+                                       bool deterministic = false);
 
 /// How many GPUs this process sees; 0, and the reason in `why`, where it cannot use any.
 uint32_t countCudaDevices(std::string &why);

@@ -31,6 +31,7 @@ TEST(NoGpu, HelpAndDryRunWork) {
   Result dry = job.start({"--dry-run"}, {kCuda});
   EXPECT_EQ(dry.status, 0) << dry.err;
   EXPECT_THAT(dry.out, HasSubstr("transfers pair up"));
+  EXPECT_THAT(dry.out, HasSubstr("beside each arena: 4096 bytes of workspace"));
   EXPECT_THAT(dry.err, HasSubstr("warning: no device for 'cuda' here: "));
   EXPECT_THAT(dry.err, HasSubstr("libcuda.so.1"));
   // What a dry run checks, it checks without a device too.

@@ -1,0 +1,26 @@
+//===- CUDA.h - The cuda dialect --------------------------------*- C++ -*-===//
+
+#ifndef BIGMAC_DIALECTS_CUDA_IR_CUDA_H
+#define BIGMAC_DIALECTS_CUDA_IR_CUDA_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/CUDA/IR/CUDADialect.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/CUDA/IR/CUDAOps.h.inc"
+
+namespace bigmac::cuda {
+
+/// Lets one-shot bufferization handle the ops.
+void registerCUDABufferization(mlir::DialectRegistry &registry);
+
+} // namespace bigmac::cuda
+
+#endif // BIGMAC_DIALECTS_CUDA_IR_CUDA_H

@@ -1,0 +1,279 @@
+// Matrix products of the CUDA driver against float64.
+
+#include "LibraryTest.h"
+
+#include <filesystem>
+#include <fstream>
+#include <span>
+
+using namespace bigmac::rt;
+using namespace bigmac::rt::cts;
+
+namespace {
+
+struct Case {
+  const char *name;
+  bm_cuda_matmul what;
+  uint64_t shift = 0; // elements that pointers are beside 256 bytes
+};
+
+/// Dense, of one type.
+bm_cuda_matmul matmul(uint32_t type, int64_t m, int64_t n, int64_t k, bool transA = false,
+                      bool transB = false) {
+  bm_cuda_matmul x{};
+  x.a_type = x.b_type = x.c_type = type;
+  x.trans_a = transA, x.trans_b = transB;
+  x.m = m, x.n = n, x.k = k, x.batch = 1;
+  x.lda = transA ? m : k, x.ldb = transB ? k : n, x.ldc = n;
+  return x;
+}
+
+template <typename Change> bm_cuda_matmul with(bm_cuda_matmul x, Change change) {
+  change(x);
+  return x;
+}
+
+const auto kBias = [](bm_cuda_matmul &x) { x.epilogue = BM_EPILOGUE_BIAS; };
+const auto kAccumulate = [](bm_cuda_matmul &x) { x.beta = 1, x.c_type = BM_F32; };
+const auto kBatch = [](bm_cuda_matmul &x) {
+  // Rows and batch elements that are apart.
+  x.batch = 3;
+  x.lda += 8, x.ldb += 16, x.ldc += 24;
+  x.stride_a = (x.trans_a ? x.k : x.m) * x.lda + 64;
+  x.stride_b = (x.trans_b ? x.n : x.k) * x.ldb + 32;
+  x.stride_c = x.m * x.ldc + 96;
+};
+
+const Case kCases[] = {
+    {"F32NN", matmul(BM_F32, 96, 80, 64)},
+    {"F32TN", matmul(BM_F32, 96, 80, 64, true, false)},
+    {"F32NT", matmul(BM_F32, 96, 80, 64, false, true)},
+    {"F32TT", matmul(BM_F32, 96, 80, 64, true, true)},
+    {"Bf16NN", matmul(BM_BF16, 96, 80, 64)},
+    {"Bf16TN", matmul(BM_BF16, 96, 80, 64, true, false)},
+    {"Bf16NT", matmul(BM_BF16, 96, 80, 64, false, true)},
+    {"Bf16TT", matmul(BM_BF16, 96, 80, 64, true, true)},
+    {"F16NN", matmul(BM_F16, 96, 80, 64)},
+    {"Bf16IntoF32",
+     with(matmul(BM_BF16, 128, 64, 256), [](bm_cuda_matmul &x) { x.c_type = BM_F32; })},
+    {"Bf16WeightGradient", with(matmul(BM_BF16, 96, 128, 512, true), kAccumulate)},
+    {"Bf16Accumulates", with(matmul(BM_BF16, 64, 64, 64), [](bm_cuda_matmul &x) { x.beta = 1; })},
+    {"F32Beta", with(matmul(BM_F32, 64, 48, 96), [](bm_cuda_matmul &x) { x.beta = -0.5f; })},
+    {"F32Bias", with(matmul(BM_F32, 72, 104, 64), kBias)},
+    {"Bf16Bias", with(matmul(BM_BF16, 72, 104, 64, false, true), kBias)},
+    {"Bf16IntoF32Bias",
+     with(with(matmul(BM_BF16, 72, 104, 64), kBias), [](bm_cuda_matmul &x) { x.c_type = BM_F32; })},
+    {"F32Batch", with(matmul(BM_F32, 48, 40, 56, true, true), kBatch)},
+    {"Bf16Batch", with(matmul(BM_BF16, 48, 40, 56), kBatch)},
+    {"Bf16BatchBias", with(with(matmul(BM_BF16, 48, 40, 56), kBatch), kBias)},
+    {"F32RepeatedA",
+     with(with(matmul(BM_F32, 48, 40, 56), kBatch), [](bm_cuda_matmul &x) { x.stride_a = 0; })},
+    {"Bf16RepeatedB",
+     with(with(matmul(BM_BF16, 48, 40, 56), kBatch), [](bm_cuda_matmul &x) { x.stride_b = 0; })},
+    {"Bf16TallBatch", with(matmul(BM_BF16, 48, 40, 56),
+                           [](bm_cuda_matmul &x) {
+                             x.batch = 5;
+                             x.stride_a = x.m * x.lda, x.stride_c = x.m * x.ldc;
+                           })},
+    {"Bf16LongSum", with(matmul(BM_BF16, 64, 64, 16384, true), kAccumulate)},
+    {"F32Odd", matmul(BM_F32, 37, 29, 51)},
+    {"Bf16Odd", with(matmul(BM_BF16, 37, 29, 51, false, true), kBias)},
+    {"Bf16OneRow", matmul(BM_BF16, 1, 64, 128)},
+    {"F32OneColumn", matmul(BM_F32, 64, 1, 128)},
+    {"Bf16Unaligned", with(matmul(BM_BF16, 64, 64, 64), kBias), 1},
+    {"F32Unaligned", matmul(BM_F32, 64, 64, 64), 3},
+};
+
+class CudaMatmuls : public LibraryTest {
+protected:
+  void makeWith(std::span<const bm_cuda_matmul> matmuls, uint64_t workspace = kWorkspace,
+                bool deterministic = false) {
+    bm_cuda_program what{};
+    what.matmuls = matmuls.data(), what.matmul_count = matmuls.size();
+    what.workspace_bytes = workspace;
+    make(what, deterministic);
+  }
+};
+
+class CudaMatmul : public CudaMatmuls, public testing::WithParamInterface<Case> {};
+
+uint64_t spanOf(const bm_cuda_matmul &x, int64_t rows, int64_t columns, int64_t ld,
+                int64_t stride) {
+  return static_cast<uint64_t>((x.batch - 1) * stride + (rows - 1) * ld + columns);
+}
+
+struct Operands {
+  explicit Operands(const bm_cuda_matmul &x)
+      : a(Values::random(x.a_type,
+                         spanOf(x, x.trans_a ? x.k : x.m, x.trans_a ? x.m : x.k, x.lda, x.stride_a),
+                         1)),
+        b(Values::random(x.b_type,
+                         spanOf(x, x.trans_b ? x.n : x.k, x.trans_b ? x.k : x.n, x.ldb, x.stride_b),
+                         2)),
+        c(Values::random(x.c_type, spanOf(x, x.m, x.n, x.ldc, x.stride_c), 3)),
+        bias(Values::random(x.c_type, x.n, 4)) {
+    // What is not read must not show.
+    if (x.beta == 0)
+      for (uint64_t i = 0; i < c.size(); ++i)
+        c.set(i, NAN);
+  }
+  Values a, b, c, bias;
+};
+
+/// Bit patterns: NaN equals itself.
+bool sameBits(const Values &x, const Values &y, uint64_t i) {
+  uint64_t bytes = bytesOf(x.type);
+  return std::memcmp(&x.data[i * bytes], &y.data[i * bytes], bytes) == 0;
+}
+
+void expectProduct(const bm_cuda_matmul &x, const Operands &in, const Values &got) {
+  std::vector<bool> written(got.size());
+  double worst = 0;
+  for (int64_t e = 0; e < x.batch; ++e)
+    for (int64_t i = 0; i < x.m; ++i)
+      for (int64_t j = 0; j < x.n; ++j) {
+        uint64_t at = e * x.stride_c + i * x.ldc + j;
+        written[at] = true;
+        double sum = x.beta == 0 ? 0 : x.beta * in.c.at(at);
+        double size = std::abs(sum), product = 0;
+        for (int64_t l = 0; l < x.k; ++l) {
+          double term = in.a.at(e * x.stride_a + (x.trans_a ? l * x.lda + i : i * x.lda + l)) *
+                        in.b.at(e * x.stride_b + (x.trans_b ? j * x.ldb + l : l * x.ldb + j));
+          sum += term;
+          product += term;
+          size += std::abs(term);
+        }
+        if (x.epilogue == BM_EPILOGUE_BIAS)
+          sum += in.bias.at(j);
+        // Rounded sums of fp32, then once to C's type; cuBLASLt may round a product before it adds
+        // it to C. TF32 would be off by 100 times that.
+        double rounded = std::abs(sum) + (x.beta == 0 ? 0 : std::abs(product));
+        double allowed = 4e-7 * (size + 1) + 1.01 * roundingOf(x.c_type) * rounded;
+        double error = std::abs(got.at(at) - sum) / allowed;
+        worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+      }
+  EXPECT_LE(worst, 1) << "the largest error, of what is allowed";
+  for (uint64_t i = 0; i < got.size(); ++i)
+    if (!written[i]) {
+      ASSERT_TRUE(sameBits(got, in.c, i)) << "element " << i << " lies between rows of C";
+    }
+}
+
+} // namespace
+
+TEST_P(CudaMatmul, MatchesFloat64) {
+  const Case &how = GetParam();
+  const bm_cuda_matmul &x = how.what;
+  Operands in(x);
+  makeWith({&x, 1});
+  uint64_t a = put(in.a, how.shift * bytesOf(x.a_type)),
+           b = put(in.b, how.shift * bytesOf(x.b_type)),
+           c = put(in.c, how.shift * bytesOf(x.c_type)),
+           bias = put(in.bias, how.shift * bytesOf(x.c_type));
+  EXPECT_EQ(run([&] {
+              bm_cuda_matmul_run(0, device->address(a), device->address(b), device->address(c),
+                                 x.epilogue ? device->address(bias) : nullptr);
+            }),
+            "");
+  Values got = in.c;
+  get(got, c);
+  expectProduct(x, in, got);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, CudaMatmul, testing::ValuesIn(kCases),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+namespace {
+
+class CudaMatmulChoice : public CudaMatmuls {
+protected:
+  static constexpr int kReplays = 3;
+  /// Accumulates four times: issued, and in a graph that is recorded once and started again.
+  Values accumulated(bool deterministic) {
+    const bm_cuda_matmul x[] = {with(matmul(BM_BF16, 96, 128, 4096, true), kAccumulate),
+                                with(matmul(BM_BF16, 96, 128, 4096, true), kAccumulate),
+                                with(matmul(BM_BF16, 64, 64, 64), kBias)};
+    makeWith(x, kWorkspace, deterministic);
+    Operands in(x[0]);
+    uint64_t a = put(in.a), b = put(in.b), c = put(in.c);
+    auto task = [&](uint32_t index) {
+      return run([&] {
+        bm_cuda_matmul_run(index, device->address(a), device->address(b), device->address(c),
+                           nullptr);
+      });
+    };
+    EXPECT_EQ(task(0), "");
+    static void *args[3];
+    args[0] = device->address(a), args[1] = device->address(b), args[2] = device->address(c);
+    for (int i = 0; i < kReplays; ++i)
+      if (!device->replay(0)) {
+        device->beginList(0);
+        device->run(
+            +[](void *const *p) { bm_cuda_matmul_run(1, p[0], p[1], p[2], nullptr); }, args);
+        device->endList();
+      }
+    Values got = in.c;
+    get(got, c);
+    // Four times the product.
+    bm_cuda_matmul whole = x[0];
+    Operands expected(x[0]);
+    for (uint64_t i = 0; i < expected.a.size(); ++i)
+      expected.a.set(i, static_cast<float>(4 * in.a.at(i)));
+    expectProduct(whole, expected, got);
+    EXPECT_NE(task(2).find("four operands are expected"), std::string::npos);
+    return got;
+  }
+  std::string file() const { return cache + "/bigmac/matmul-algorithms"; }
+};
+
+} // namespace
+
+TEST_F(CudaMatmulChoice, InGraphsAndFromTheCache) {
+  std::filesystem::remove_all(cache);
+  Values first = accumulated(false);
+  ASSERT_TRUE(std::filesystem::exists(file()));
+  auto written = std::filesystem::last_write_time(file());
+  EXPECT_EQ(accumulated(false), first) << "the same algorithm has the same bits";
+  EXPECT_EQ(std::filesystem::last_write_time(file()), written) << "nothing new to write";
+  // Damage and strangers do no harm.
+  std::ofstream(file(), std::ios::trunc) << "0123456789abcdef 00ff nonsense\n\n\xff\xfe\n";
+  accumulated(false);
+}
+
+TEST_F(CudaMatmulChoice, DeterministicOnesNeedNoFile) {
+  std::filesystem::remove_all(cache);
+  Values first = accumulated(true);
+  EXPECT_EQ(accumulated(true), first);
+  EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+TEST_F(CudaMatmuls, TheArenaIsClearedAndTheWorkspaceCounted) {
+  bm_cuda_matmul x = matmul(BM_BF16, 256, 256, 256);
+  makeWith({&x, 1});
+  EXPECT_EQ(device->residentBytes(), kArena + kWorkspace);
+  std::vector<char> bytes(kArena, 1);
+  device->download(bytes.data(), 0, kArena);
+  device->synchronize();
+  EXPECT_EQ(std::count(bytes.begin(), bytes.end(), 0), static_cast<ptrdiff_t>(kArena));
+}
+
+TEST_F(CudaMatmuls, WithoutWorkspace) {
+  bm_cuda_matmul x = matmul(BM_BF16, 256, 256, 256);
+  makeWith({&x, 1}, 0);
+  Operands in(x);
+  uint64_t a = put(in.a), b = put(in.b), c = put(in.c);
+  EXPECT_EQ(run([&] {
+              bm_cuda_matmul_run(0, device->address(a), device->address(b), device->address(c),
+                                 nullptr);
+            }),
+            "");
+  Values got = in.c;
+  get(got, c);
+  expectProduct(x, in, got);
+}
+
+TEST_F(CudaMatmuls, OnesThatAreNotThere) {
+  make({});
+  EXPECT_EQ(run([] { bm_cuda_matmul_run(2, nullptr, nullptr, nullptr, nullptr); }),
+            "the program runs matmul 2 of 0");
+}
