@@ -153,7 +153,7 @@ FailureOr<planning::AutoProblem> bigmac::layerCosts(ModuleOp module, const Compi
   layers.ranks = 1;
   layers.chunks = 0;
   PassManager partition(module.getContext());
-  buildTrainingPipeline(partition);
+  buildTrainingPipeline(partition, options);
   buildPartitionPipeline(partition, layers);
   if (failed(partition.run(*copy)))
     return failure();
@@ -162,6 +162,7 @@ FailureOr<planning::AutoProblem> bigmac::layerCosts(ModuleOp module, const Compi
     return failure();
   DifferentiateOptions derivatives;
   derivatives.splitWeightGradient = true;
+  derivatives.narrowGradients = options.grads == "bf16";
   derivatives.device = model->device;
   SmallVector<TaskFrontier> frontiers;
   derivatives.frontiers = &frontiers;

@@ -34,11 +34,8 @@ static LogicalResult checkSupported(const CommandLine &options) {
     return fail(options.target == "cuda"
                     ? Twine("--target=cuda is not built in this version; use --target=cpu")
                     : "--target is '" + options.target + "', expected cpu or cuda");
-  if (options.precision != "fp32")
-    return fail("--precision=" + options.precision +
-                " is not supported on the CPU target, which computes in fp32");
-  if (options.master != "fp32" || options.grads != "fp32")
-    return fail("--master and --grads apply to --precision=bf16, which the CPU target lacks");
+  if (options.precision == "fp32" && (options.master != "fp32" || options.grads != "fp32"))
+    return fail("--master and --grads apply to --precision=bf16");
   if (!options.automatic && (options.world || options.globalBatch))
     return fail(
         "--world-size and --global-batch say what --auto arranges; without it give --ranks, "
@@ -191,6 +188,8 @@ static std::string canonicalOptions(const CommandLine &options) {
      << " --chunks=" << options.chunks << " --data-parallel=" << options.replicas
      << " --microbatches=" << options.microbatches << " --schedule=" << options.schedule
      << " --effort=" << options.effort << " --precision=" << options.precision;
+  if (options.precision != "fp32")
+    os << " --master=" << options.master << " --grads=" << options.grads;
   auto list = [&](StringRef name, const std::vector<std::string> &values) {
     for (const std::string &value : values)
       os << " " << name << "=" << value;
@@ -272,6 +271,9 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
   compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
   compile.recompute = options.recompute;
+  compile.precision = options.precision;
+  compile.master = options.master;
+  compile.grads = options.grads;
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;
   compile.modelName = llvm::sys::path::stem(options.input).str();

@@ -29,6 +29,11 @@ static RankedTensorType dropLast(RankedTensorType type) {
   return RankedTensorType::get(type.getShape().drop_back(), type.getElementType());
 }
 
+/// One number a row, in the type that rows are computed in.
+static RankedTensorType statisticsOf(RankedTensorType type) {
+  return RankedTensorType::get(type.getShape().drop_back(), computeType(type.getElementType()));
+}
+
 //===----------------------------------------------------------------------===//
 // Linear algebra
 //===----------------------------------------------------------------------===//
@@ -52,7 +57,9 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                              r[tr ? 1 : 0], ", which must be equal");
   SmallVector<int64_t> shape(batch);
   shape.append({l[tl ? 1 : 0], r[tr ? 0 : 1]});
-  inferred.push_back(RankedTensorType::get(shape, lhs.getElementType()));
+  Type element = lhs.getElementType();
+  inferred.push_back(
+      RankedTensorType::get(shape, adaptor.getWide() ? computeType(element) : element));
   return success();
 }
 
@@ -211,7 +218,7 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
     return failure();
   RankedTensorType query = typeOf(adaptor.getQuery());
   SmallVector<int64_t> shape(query.getShape().drop_back());
-  auto logsumexp = RankedTensorType::get(shape, query.getElementType());
+  RankedTensorType logsumexp = statisticsOf(query);
   shape.push_back(typeOf(adaptor.getValue()).getDimSize(3));
   inferred.assign({RankedTensorType::get(shape, query.getElementType()), logsumexp});
   return success();
@@ -257,7 +264,8 @@ LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Loca
   if (failed(checkCrossEntropy(location, adaptor.getLogits(), adaptor.getLabels())))
     return failure();
   RankedTensorType logits = typeOf(adaptor.getLogits());
-  inferred.assign({RankedTensorType::get({}, logits.getElementType()), dropLast(logits)});
+  RankedTensorType logsumexp = statisticsOf(logits);
+  inferred.assign({RankedTensorType::get({}, logsumexp.getElementType()), logsumexp});
   return success();
 }
 

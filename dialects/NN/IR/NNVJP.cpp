@@ -33,6 +33,18 @@ struct Emitter {
   Value splat(Value like, double value) {
     return createSplat(builder, loc, like.getType(), value);
   }
+  /// In the type that it is computed in, and back.
+  Value wide(Value a) {
+    Type element = typeOf(a).getElementType(), type = computeType(element);
+    return element == type
+               ? a
+               : arith::ExtFOp::create(builder, loc, typeOf(a).clone(type), a).getResult();
+  }
+  Value as(Value like, Value a) {
+    return a.getType() == like.getType()
+               ? a
+               : arith::TruncFOp::create(builder, loc, like.getType(), a).getResult();
+  }
   Value sum(Value a, ArrayRef<int64_t> dims) {
     return dims.empty() ? a : Value(ReduceSumOp::create(builder, loc, a, dims));
   }
@@ -162,10 +174,10 @@ LogicalResult SoftmaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, con
   // dx = y * (dy - sum(dy * y))
   Emitter emit{builder, getLoc()};
   int64_t last = typeOf(getInput()).getRank() - 1;
-  Value dot = emit.sum(emit.mul(cotangents[0], getResult()), {last});
-  Value centred =
-      emit.sub(cotangents[0], emit.expand(dot, typeOf(getInput()).getShape(), {last}));
-  grads.push_back(emit.mul(getResult(), centred));
+  Value y = emit.wide(getResult()), dy = emit.wide(cotangents[0]);
+  Value dot = emit.sum(emit.mul(dy, y), {last});
+  Value centred = emit.sub(dy, emit.expand(dot, typeOf(getInput()).getShape(), {last}));
+  grads.push_back(emit.as(getInput(), emit.mul(y, centred)));
   return success();
 }
 
@@ -174,17 +186,18 @@ LogicalResult LogSoftmaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, 
   // dx = dy - exp(y) * sum(dy)
   Emitter emit{builder, getLoc()};
   int64_t last = typeOf(getInput()).getRank() - 1;
-  Value total = emit.expand(emit.sum(cotangents[0], {last}), typeOf(getInput()).getShape(), {last});
-  Value probability = math::ExpOp::create(builder, getLoc(), getResult());
-  grads.push_back(emit.sub(cotangents[0], emit.mul(probability, total)));
+  Value dy = emit.wide(cotangents[0]);
+  Value total = emit.expand(emit.sum(dy, {last}), typeOf(getInput()).getShape(), {last});
+  Value probability = math::ExpOp::create(builder, getLoc(), emit.wide(getResult()));
+  grads.push_back(emit.as(getInput(), emit.sub(dy, emit.mul(probability, total))));
   return success();
 }
 
 LogicalResult SigmoidOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
                                   SmallVectorImpl<Value> &grads) {
   Emitter emit{builder, getLoc()};
-  Value s = getResult();
-  grads.push_back(emit.mul(cotangents[0], emit.mul(s, emit.rsub(1.0, s))));
+  Value s = emit.wide(getResult()), dy = emit.wide(cotangents[0]);
+  grads.push_back(emit.as(getInput(), emit.mul(dy, emit.mul(s, emit.rsub(1.0, s)))));
   return success();
 }
 
@@ -192,16 +205,16 @@ LogicalResult SiluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const 
                                SmallVectorImpl<Value> &grads) {
   // d(x s) = s (1 + x (1 - s)), s = sigmoid(x)
   Emitter emit{builder, getLoc()};
-  Value s = emit.sigmoid(getInput());
-  Value slope = emit.mul(s, emit.add(emit.mul(getInput(), emit.rsub(1.0, s)), 1.0));
-  grads.push_back(emit.mul(cotangents[0], slope));
+  Value x = emit.wide(getInput()), s = emit.sigmoid(x);
+  Value slope = emit.mul(s, emit.add(emit.mul(x, emit.rsub(1.0, s)), 1.0));
+  grads.push_back(emit.as(getInput(), emit.mul(emit.wide(cotangents[0]), slope)));
   return success();
 }
 
 LogicalResult GeluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
                                SmallVectorImpl<Value> &grads) {
   Emitter emit{builder, getLoc()};
-  Value x = getInput();
+  Value x = emit.wide(getInput());
   Value square = emit.mul(x, x);
   Value slope;
   if (getTanh()) {
@@ -219,7 +232,7 @@ LogicalResult GeluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const 
     double norm = 1.0 / std::sqrt(2.0 * std::numbers::pi);
     slope = emit.add(emit.add(emit.mul(erf, 0.5), 0.5), emit.mul(emit.mul(x, density), norm));
   }
-  grads.push_back(emit.mul(cotangents[0], slope));
+  grads.push_back(emit.as(getInput(), emit.mul(emit.wide(cotangents[0]), slope)));
   return success();
 }
 

@@ -47,6 +47,7 @@ void bigmac::buildCUDATaskPipeline(OpPassManager &passes) {
   functions.addPass(createTaskFuseElementwise());
   functions.addPass(createTaskSplitConcats());
   functions.addPass(createTaskFuseElementwise());
+  functions.addPass(createTaskWidenArithmetic());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
   // Everything is a kernel here, so nothing is too small for a loop; long rows are shared by the
