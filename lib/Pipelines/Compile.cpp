@@ -116,7 +116,8 @@ static LogicalResult checkLateOptions(ModuleOp module, const CompileOptions &opt
   if (level >= Level::Pipeline && options.precision != "fp32")
     return module.emitError("--precision=")
            << options.precision << " is for inputs before the pipeline level, but this one is at "
-           << "level " << levelName(level) << " and has its types; leave the option out, or compile "
+           << "level " << levelName(level)
+           << " and has its types; leave the option out, or compile "
            << "from an earlier level";
   if (options.memoryLimit)
     for (auto program : module.getOps<rt::ProgramOp>())

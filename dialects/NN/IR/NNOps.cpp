@@ -18,8 +18,8 @@ static LogicalResult checkAffine(std::optional<Location> location, StringRef nam
                                  RankedTensorType input) {
   if (input.getRank() == 0)
     return emitOptionalError(location, "expects an input of rank 1 or more");
-  if (vector && (typeOf(vector).getRank() != 1 ||
-                 typeOf(vector).getDimSize(0) != input.getShape().back()))
+  if (vector &&
+      (typeOf(vector).getRank() != 1 || typeOf(vector).getDimSize(0) != input.getShape().back()))
     return emitOptionalError(location, "expects ", name, " of ", input.getShape().back(),
                              " elements, found ", typeOf(vector));
   return success();
@@ -144,8 +144,7 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   return success();
 }
 
-LogicalResult LayerNormBackwardOp::inferReturnTypes(MLIRContext *,
-                                                    std::optional<Location> location,
+LogicalResult LayerNormBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                     Adaptor adaptor,
                                                     SmallVectorImpl<Type> &inferred) {
   RankedTensorType input = typeOf(adaptor.getInput());
@@ -224,8 +223,7 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   return success();
 }
 
-LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *,
-                                                    std::optional<Location> location,
+LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                     Adaptor adaptor,
                                                     SmallVectorImpl<Type> &inferred) {
   if (failed(checkAttention(location, adaptor.getQuery(), adaptor.getKey(), adaptor.getValue(),
@@ -238,10 +236,11 @@ LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *,
   shape.push_back(typeOf(adaptor.getValue()).getDimSize(3));
   if (typeOf(adaptor.getOutput()).getShape() != ArrayRef<int64_t>(shape) ||
       adaptor.getGrad().getType() != adaptor.getOutput().getType())
-    return emitOptionalError(location, "expects output and grad [batch, heads, queries, dv], found ",
+    return emitOptionalError(location,
+                             "expects output and grad [batch, heads, queries, dv], found ",
                              typeOf(adaptor.getOutput()), " and ", typeOf(adaptor.getGrad()));
-  inferred.assign({adaptor.getQuery().getType(), adaptor.getKey().getType(),
-                   adaptor.getValue().getType()});
+  inferred.assign(
+      {adaptor.getQuery().getType(), adaptor.getKey().getType(), adaptor.getValue().getType()});
   return success();
 }
 
@@ -254,8 +253,8 @@ static LogicalResult checkCrossEntropy(std::optional<Location> location, Value l
   RankedTensorType logits = typeOf(logitsValue), labels = typeOf(labelsValue);
   if (logits.getRank() != 2 || labels.getRank() != 1 ||
       logits.getDimSize(0) != labels.getDimSize(0))
-    return emitOptionalError(location, "expects logits [n, classes] and labels [n], found ",
-                             logits, " and ", labels);
+    return emitOptionalError(location, "expects logits [n, classes] and labels [n], found ", logits,
+                             " and ", labels);
   return success();
 }
 

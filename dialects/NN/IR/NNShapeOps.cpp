@@ -45,8 +45,7 @@ Type ParameterOp::getInitElementType() {
   if (auto elements = dyn_cast<ElementsAttr>(getInit()))
     return elements.getElementType();
   uint64_t size = cast<ExternalAttr>(getInit()).getSize();
-  return size == byteSize(type) ? type.getElementType()
-                                : Type(Float32Type::get(getContext()));
+  return size == byteSize(type) ? type.getElementType() : Type(Float32Type::get(getContext()));
 }
 
 LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {

@@ -30,9 +30,7 @@ struct Emitter {
   Value add(Value a, double b) { return add(a, splat(a, b)); }
   Value mul(Value a, double b) { return mul(a, splat(a, b)); }
   Value rsub(double a, Value b) { return sub(splat(b, a), b); }
-  Value splat(Value like, double value) {
-    return createSplat(builder, loc, like.getType(), value);
-  }
+  Value splat(Value like, double value) { return createSplat(builder, loc, like.getType(), value); }
   /// In the type that it is computed in, and back.
   Value wide(Value a) {
     Type element = typeOf(a).getElementType(), type = computeType(element);
@@ -117,8 +115,8 @@ LogicalResult ReduceMaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, c
 // Linear algebra
 //===----------------------------------------------------------------------===//
 
-LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
-                                 const BitVector &wanted, SmallVectorImpl<Value> &grads) {
+LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &wanted,
+                                 SmallVectorImpl<Value> &grads) {
   Location loc = getLoc();
   Value lhs = getLhs(), rhs = getRhs(), grad = cotangents[0];
   bool tl = getTransposeLhs(), tr = getTransposeRhs();
@@ -145,9 +143,9 @@ LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
     if (shared && !tl) {
       auto flatten = [&](Value value) {
         int64_t columns = typeOf(value).getShape().back();
-        return createReshape(builder, loc, value,
-                             {typeOf(value).getNumElements() / std::max<int64_t>(columns, 1),
-                              columns});
+        return createReshape(
+            builder, loc, value,
+            {typeOf(value).getNumElements() / std::max<int64_t>(columns, 1), columns});
       };
       lhs = flatten(lhs);
       grad = flatten(grad);
@@ -277,8 +275,7 @@ LogicalResult RMSNormOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
     grads[0] = RMSNormBackwardOp::create(builder, getLoc(), getInput(), getRstd(), cotangents[0],
                                          getScale());
   if (getScale() && wanted[1]) {
-    Value normal =
-        emit.mul(getInput(), emit.expand(getRstd(), shape, {(int64_t)shape.size() - 1}));
+    Value normal = emit.mul(getInput(), emit.expand(getRstd(), shape, {(int64_t)shape.size() - 1}));
     grads[1] = emit.sum(emit.mul(cotangents[0], normal), leadingDims(getInput()));
   }
   return success();
@@ -296,8 +293,8 @@ LogicalResult AttentionOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
     return emitOpError("has no derivative of its mask; the mask must not depend on a trained "
                        "parameter");
   auto backward = AttentionBackwardOp::create(builder, getLoc(), getQuery(), getKey(), getValue(),
-                                              getResult(), getLogsumexp(), cotangents[0],
-                                              getMask(), getScaleAttr(), getCausalAttr());
+                                              getResult(), getLogsumexp(), cotangents[0], getMask(),
+                                              getScaleAttr(), getCausalAttr());
   grads.assign(getNumOperands(), Value());
   for (unsigned i = 0; i < 3; ++i)
     if (wanted[i])
@@ -325,13 +322,13 @@ LogicalResult GatherElementsOp::buildVJP(OpBuilder &builder, ValueRange cotangen
   return success();
 }
 
-LogicalResult CrossEntropyOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
-                                       const BitVector &, SmallVectorImpl<Value> &grads) {
+LogicalResult CrossEntropyOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
+                                       SmallVectorImpl<Value> &grads) {
   if (failed(checkOnlyFirst(*this, cotangents)))
     return failure();
-  grads.assign({CrossEntropyBackwardOp::create(builder, getLoc(), getLogits(), getLabels(),
-                                               getLogsumexp(), cotangents[0],
-                                               getIgnoreIndexAttr(), getSumAttr()),
-                Value()});
+  grads.assign(
+      {CrossEntropyBackwardOp::create(builder, getLoc(), getLogits(), getLabels(), getLogsumexp(),
+                                      cotangents[0], getIgnoreIndexAttr(), getSumAttr()),
+       Value()});
   return success();
 }

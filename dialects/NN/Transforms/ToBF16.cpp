@@ -118,12 +118,13 @@ void Narrower::findTails() {
       continue;
     for (Value result : op.getResults()) {
       bool isTail = isF32(result) && llvm::any_of(result.getUsers(), [&](Operation *user) {
-        return llvm::any_of(user->getResults(), isFloat);
-      });
+                      return llvm::any_of(user->getResults(), isFloat);
+                    });
       for (Operation *user : result.getUsers()) {
-        bool leads = canBeTail(user) && llvm::all_of(user->getResults(), [&](Value next) {
-          return !isFloat(next) || hasOneElement(next.getType()) || tails.contains(next);
-        });
+        bool leads =
+            canBeTail(user) && llvm::all_of(user->getResults(), [&](Value next) {
+              return !isFloat(next) || hasOneElement(next.getType()) || tails.contains(next);
+            });
         isTail = isTail && leads;
       }
       if (isTail)
@@ -239,9 +240,9 @@ Operation *Narrower::cloneAs(Operation *op, bool isNarrow) {
 void Narrower::rewrite(Operation *op) {
   builder.setInsertionPoint(op);
   if (auto get = dyn_cast<GetParameterOp>(op)) {
-    renewed[get] = GetParameterOp::create(
-        builder, op->getLoc(), cast<RankedTensorType>(withElement(get.getType(), bf16)),
-        get.getParameterAttr());
+    renewed[get] = GetParameterOp::create(builder, op->getLoc(),
+                                          cast<RankedTensorType>(withElement(get.getType(), bf16)),
+                                          get.getParameterAttr());
     return;
   }
   bool readsF32 = llvm::any_of(op->getOperands(), [](Value v) { return isF32(v); });
@@ -291,8 +292,7 @@ void Narrower::run() {
   // Integer results of the trunk, and the model's own, which keep their types.
   Operation *terminator = body.getTerminator();
   for (OpOperand &operand : terminator->getOpOperands())
-    operand.set(isF32(operand.get()) ? wide(operand.get())
-                                     : others.lookupOrDefault(operand.get()));
+    operand.set(isF32(operand.get()) ? wide(operand.get()) : others.lookupOrDefault(operand.get()));
   for (Operation *op : llvm::reverse(old)) {
     assert(op->use_empty() && "a value of the trunk was not renewed");
     op->erase();

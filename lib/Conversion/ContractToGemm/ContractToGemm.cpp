@@ -204,8 +204,8 @@ void widen(linalg::ContractOp op) {
     return;
   Value result = init.get(), copy = copyOf(result);
   if (linalg::FillOp fill = zeroFillBefore(op)) {
-    linalg::FillOp::create(b, loc, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0)).getResult(),
-                           copy);
+    linalg::FillOp::create(
+        b, loc, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0)).getResult(), copy);
     fill.erase();
   } else {
     convertInto(b, loc, result, copy);

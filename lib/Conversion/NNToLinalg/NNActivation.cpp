@@ -66,11 +66,11 @@ struct LowerLogSoftmax : OpConversionPattern<nn::LogSoftmaxOp> {
                       [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
     Value log = e.map(type.getShape().drop_back(), element, {{sum, row}},
                       [](Emitter &e, ValueRange args) { return e.log(args[0]); });
-    rewriter.replaceOp(
-        op,
-        e.map(type.getShape(), type.getElementType(),
-              {{adaptor.getInput(), full}, {max, row}, {log, row}},
-              [](Emitter &e, ValueRange args) { return e.sub(e.sub(args[0], args[1]), args[2]); }));
+    rewriter.replaceOp(op, e.map(type.getShape(), type.getElementType(),
+                                 {{adaptor.getInput(), full}, {max, row}, {log, row}},
+                                 [](Emitter &e, ValueRange args) {
+                                   return e.sub(e.sub(args[0], args[1]), args[2]);
+                                 }));
     return success();
   }
 };

@@ -359,8 +359,8 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
   };
 
   static SmallVector<Value> backward(Emitter &e, const Attention &attention,
-                                     const Residuals &operands,
-                                     ArrayRef<int> slots, const Head &head, const Block &block,
+                                     const Residuals &operands, ArrayRef<int> slots,
+                                     const Head &head, const Block &block,
                                      SmallVector<Value> carried) {
     const Shape &shape = attention.shape;
     SmallVector<int64_t> space = {block.rows, block.keys};
@@ -368,8 +368,8 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     auto rowsOf = [&](Value tensor, int64_t depth) {
       return headSlice(e, tensor, head.batch, head.head, block.start, block.rows, depth);
     };
-    Value logsumexp = e.slice(operands.logsumexp, {head.batch, head.head, block.start},
-                              {1, 1, block.rows}, {2});
+    Value logsumexp =
+        e.slice(operands.logsumexp, {head.batch, head.head, block.start}, {1, 1, block.rows}, {2});
     Value products = attention.products(e, head, block);
     SmallVector<Access> inputs = attention.scoreInputs(e, products, head, block);
     inputs.push_back({logsumexp, {0}});

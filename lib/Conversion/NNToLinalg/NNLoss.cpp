@@ -130,10 +130,10 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
         type.getShape(), type.getElementType(),
         {{adaptor.getLogits(), {0, 1}}, {adaptor.getLogsumexp(), {0}}, {weight, {0}}, {label, {0}}},
         [&](Emitter &e, ValueRange args) {
-          Value column = arith::IndexCastOp::create(
-              e.builder, e.loc, i32, linalg::IndexOp::create(e.builder, e.loc, 1));
-          Value isLabel = arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::eq, column,
-                                                args[3]);
+          Value column = arith::IndexCastOp::create(e.builder, e.loc, i32,
+                                                    linalg::IndexOp::create(e.builder, e.loc, 1));
+          Value isLabel =
+              arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::eq, column, args[3]);
           Value hit = e.select(isLabel, e.constant(element, 1.0), e.constant(element, 0.0));
           return e.mul(e.sub(e.exp(e.sub(args[0], args[1])), hit), args[2]);
         });
