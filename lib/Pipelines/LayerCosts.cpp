@@ -9,6 +9,7 @@
 #include "dialects/Pipeline/Transforms/TaskCosts.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -52,11 +53,23 @@ private:
 } // namespace
 
 void Reader::readParameters(PieceCosts &piece, Component component, int64_t stage) const {
-  DenseSet<Attribute> seen;
+  DenseSet<Attribute> seen, accumulated;
   for (TaskOp task : program.tasks()) {
     if (task.getComponent() != component ||
         (component == Component::llm && static_cast<int64_t>(task.getStage()) != stage))
       continue;
+    auto arguments = symbols.lookup<func::FuncOp>(task.getCallee()).getArgumentTypes();
+    for (auto [name, type] :
+         llvm::zip_equal(task.getGradients().getAsRange<FlatSymbolRefAttr>(),
+                         arguments.take_back(task.getGradients().size()))) {
+      if (!accumulated.insert(name).second)
+        continue;
+      auto parameter = symbols.lookup<nn::ParameterOp>(name.getValue());
+      uint64_t bytes = byteSize(parameter.getType());
+      piece.gradientBytes += byteSize(type);
+      auto wide = cast<ShapedType>(parameter.getType()).clone(Float32Type::get(name.getContext()));
+      piece.optimizerBytes += parameter.getMaster() ? 3 * byteSize(wide) : 2 * bytes;
+    }
     for (ArrayAttr names : {task.getParameters(), task.getGradients()})
       for (auto name : names.getAsRange<FlatSymbolRefAttr>()) {
         if (!seen.insert(name).second)

@@ -261,7 +261,7 @@ TEST_F(CommCts, TransfersAreInOrderWithTheDevice) {
     comm.start(send);
     device.fill(kSum, 0, n * 4);
     comm.wait(receive);
-    const float *sources[] = {floats(kSum), floats(kTheirs)};
+    const void *sources[] = {floats(kSum), floats(kTheirs)};
     device.sum(floats(kSum), sources, n);
     comm.wait(send);
     device.fill(kMine, 0, n * 4);

@@ -181,7 +181,7 @@ TEST_P(DeviceCts, SumOfSquares) {
     }
   }
   // Squares that do not fit fp32 do fit the sum.
-  write(0, {3e38f, 3e38f});
+  write(0, std::vector<float>{3e38f, 3e38f});
   EXPECT_NEAR(sumSquares(0, 2) / 1.8e77, 1, 1e-6);
 }
 
