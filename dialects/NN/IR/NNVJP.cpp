@@ -119,6 +119,9 @@ LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents, cons
                                  SmallVectorImpl<Value> &grads) {
   Location loc = getLoc();
   Value lhs = getLhs(), rhs = getRhs(), grad = cotangents[0];
+  // Of a wide product: operands of one type again.
+  if (Type element = typeOf(lhs).getElementType(); typeOf(grad).getElementType() != element)
+    grad = arith::TruncFOp::create(builder, loc, typeOf(grad).clone(element), grad);
   bool tl = getTransposeLhs(), tr = getTransposeRhs();
   auto matmul = [&](Value a, Value b, bool ta, bool tb) -> Value {
     return MatmulOp::create(builder, loc, a, b, ta, tb);
