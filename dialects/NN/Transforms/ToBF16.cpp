@@ -314,7 +314,7 @@ struct ToBF16 : bigmac::nn::impl::NNToBF16Base<ToBF16> {
     Type bf16 = BFloat16Type::get(&getContext());
     for (auto parameter : module.getOps<ParameterOp>()) {
       if (isF32(parameter.getType()))
-        parameter.setType(withElement(parameter.getType(), bf16));
+        parameter.setType(cast<RankedTensorType>(withElement(parameter.getType(), bf16)));
       if (getElementTypeOrSelf(parameter.getType()) == bf16)
         parameter.setMaster(master && parameter.getTrained());
     }

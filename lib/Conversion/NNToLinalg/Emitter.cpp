@@ -14,6 +14,7 @@
 #include <limits>
 
 using namespace mlir;
+using namespace bigmac;
 using namespace bigmac::lowering;
 
 //===----------------------------------------------------------------------===//
