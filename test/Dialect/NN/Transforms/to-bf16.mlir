@@ -8,7 +8,7 @@
 // CHECK: nn.parameter @frozen : tensor<4x4xbf16>
 // NONE: nn.parameter trained @table : tensor<8x4xbf16> = dense<1.000000e+00> : tensor<8x4xf32>
 // CHECK-LABEL: func @tied(
-// CHECK-SAME: tensor<2x3xi64>, %[[LABELS:.*]]: tensor<6xi64> {{.*}} -> (tensor<f32>
+// CHECK-SAME: %[[LABELS:[a-z0-9]+]]: tensor<6xi64> {{.*}} -> (tensor<f32>
 // CHECK-DAG: %[[TABLE:.*]] = nn.get_parameter @table : tensor<8x4xbf16>
 // CHECK-DAG: %[[SCALE:.*]] = nn.get_parameter @scale : tensor<4xbf16>
 // CHECK-DAG: %[[FROZEN:.*]] = nn.get_parameter @frozen : tensor<4x4xbf16>
@@ -72,7 +72,8 @@ func.func @attention(%p: tensor<1x3x2xf32> {nn.name = "p"}, %m: tensor<1x1x3x3xf
 // CHECK-DAG: %[[TWO:.*]] = arith.constant dense<2.000000e+00> : tensor<2x4xbf16>
 // CHECK: %[[W:.*]] = arith.mulf %{{.*}}, %[[TENTH]] : tensor<2x4xf32>
 // CHECK: %[[N:.*]] = arith.truncf %[[W]] : tensor<2x4xf32> to tensor<2x4xbf16>
-// CHECK: %[[D:.*]] = arith.mulf %[[N]], %[[TWO]] : tensor<2x4xbf16>
+// CHECK: %[[M:.*]] = arith.mulf %[[N]], %[[TWO]] : tensor<2x4xbf16>
+// CHECK: %[[D:.*]] = nn.matmul %[[M]], %{{.*}} : tensor<2x4xbf16>, tensor<4x4xbf16>
 // CHECK: %[[DW:.*]] = arith.extf %[[D]] : tensor<2x4xbf16> to tensor<2x4xf32>
 // CHECK: %[[E:.*]] = arith.subf %[[DW]], %[[T]] : tensor<2x4xf32>
 // CHECK: %[[S:.*]] = arith.mulf %[[E]], %[[E]] : tensor<2x4xf32>
@@ -87,7 +88,8 @@ func.func @mean_square(%x: tensor<2x4xf32> {nn.name = "x"}, %t: tensor<2x4xf32> 
   %h = nn.matmul %x, %w : tensor<2x4xf32>, tensor<4x4xf32>
   %a = arith.mulf %h, %tenth : tensor<2x4xf32>
   %b = arith.mulf %a, %two : tensor<2x4xf32>
-  %e = arith.subf %b, %t : tensor<2x4xf32>
+  %d = nn.matmul %b, %w : tensor<2x4xf32>, tensor<4x4xf32>
+  %e = arith.subf %d, %t : tensor<2x4xf32>
   %s = arith.mulf %e, %e : tensor<2x4xf32>
   %sum = nn.reduce_sum %s [0, 1] : tensor<2x4xf32>
   %loss = arith.mulf %sum, %eighth : tensor<f32>
