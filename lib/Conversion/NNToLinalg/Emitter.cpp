@@ -132,7 +132,7 @@ static Value inWide(Emitter &e, ValueRange args, Type element,
   Value result = e.roundTo(element, body(e, wide));
   // What is only moved needs no conversion.
   for (auto [arg, value] : llvm::zip_equal(args, wide))
-    if (value != arg && value.use_empty())
+    if (value != arg && value != result && value.use_empty())
       value.getDefiningOp()->erase();
   return result;
 }
