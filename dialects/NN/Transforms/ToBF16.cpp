@@ -134,6 +134,10 @@ void Narrower::findTails() {
 }
 
 bool Narrower::staysWide(Operation *op) const {
+  // An op on other float types is the model's own choice, or this pass's before.
+  auto isOther = [](Value value) { return isFloat(value) && !isF32(value); };
+  if (llvm::any_of(op->getOperands(), isOther) || llvm::any_of(op->getResults(), isOther))
+    return true;
   if (isa<LayerNormOp, RMSNormOp>(op))
     return true;
   if (isElementwise(op) || movesElements(op) || isReduction(op) ||
@@ -147,9 +151,7 @@ bool Narrower::staysWide(Operation *op) const {
         return source && isF32(source);
       });
     });
-  // An op on other float types is the model's own choice.
-  auto isOther = [](Value value) { return isFloat(value) && !isF32(value); };
-  return llvm::any_of(op->getOperands(), isOther) || llvm::any_of(op->getResults(), isOther);
+  return false;
 }
 
 bool Narrower::hasInexactConstant(Operation *op) const {

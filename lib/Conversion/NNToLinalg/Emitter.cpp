@@ -125,16 +125,12 @@ SmallVector<Value> Emitter::generic(unsigned rank, ArrayRef<Access> inputs,
   return SmallVector<Value>(op->getResults());
 }
 
-/// Calls `body` with its arguments widened; `element` is what its result is rounded to.
+/// Calls `body` with its arguments widened; `element` is what its result is rounded to. What is only
+/// moved leaves widenings without a use.
 static Value inWide(Emitter &e, ValueRange args, Type element,
                     llvm::function_ref<Value(Emitter &, ValueRange)> body) {
   SmallVector<Value> wide = llvm::map_to_vector(args, [&](Value arg) { return e.widen(arg); });
-  Value result = e.roundTo(element, body(e, wide));
-  // What is only moved needs no conversion.
-  for (auto [arg, value] : llvm::zip_equal(args, wide))
-    if (value != arg && value != result && value.use_empty())
-      value.getDefiningOp()->erase();
-  return result;
+  return e.roundTo(element, body(e, wide));
 }
 
 static Type computeType(Type element) {
