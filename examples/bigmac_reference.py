@@ -4,10 +4,15 @@ Sample i of microbatch m of replica d at step t is sample ((t*D + d)*M + m)*b + 
 an incomplete last step is dropped and the data start over. The loss of a step is the mean (or, with `loss_weight`, the
 weighted mean) of its D*M microbatch losses; gradients are of that mean, their global norm is clipped, and AdamW decays
 all parameters but the one-dimensional ones.
+
+With `precision="bf16"` parameters are bf16 and what meets them is cast to bf16; norms and losses are computed in fp32. With
+`master` gradients are summed in fp32 and fp32 masters of the parameters are updated; without, gradients and the optimizer's
+moments are bf16 as the parameters are, as PyTorch has them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import json
@@ -33,6 +38,41 @@ class Settings:
     schedule: str = "constant"
     freeze: tuple[str, ...] = ()
     loss_weight: str | None = None
+    precision: str = "fp32"
+    master: bool = True
+
+
+def narrow(model):
+    """Makes the parameters bf16, and casts what meets them; buffers, such as rotary frequencies, stay as they are."""
+
+    def cast(_, arguments):
+        return tuple(a.bfloat16() if isinstance(a, torch.Tensor) and a.dtype == torch.float32 else a for a in arguments)
+
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()
+    for module in model.modules():
+        if any(parameter is not None for parameter in module._parameters.values()):
+            module.register_forward_pre_hook(cast)
+
+
+@contextlib.contextmanager
+def wide_losses():
+    """Losses in fp32, whatever the model gives them."""
+    functional = torch.nn.functional
+    originals = {name: getattr(functional, name) for name in ["cross_entropy", "mse_loss"]}
+
+    def wide(loss):
+        return lambda given, target, *rest, **named: loss(
+            given.float(), target.float() if target.is_floating_point() else target, *rest, **named
+        )
+
+    try:
+        for name, loss in originals.items():
+            setattr(functional, name, wide(loss))
+        yield
+    finally:
+        for name, loss in originals.items():
+            setattr(functional, name, loss)
 
 
 def learning_rate(settings: Settings, step: int) -> float:
@@ -76,7 +116,15 @@ class Trainer:
         for name, parameter in self.parameters.items():
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.freeze):
                 parameter.requires_grad_(False)
-        trained = [parameter for parameter in self.parameters.values() if parameter.requires_grad]
+        # What the optimizer updates: the parameters, or their masters.
+        self.updated = {name: p for name, p in self.parameters.items() if p.requires_grad}
+        narrows = settings.precision == "bf16"
+        self.masters = narrows and settings.master
+        if self.masters:
+            self.updated = {name: p.detach().clone() for name, p in self.updated.items()}
+        if narrows:
+            narrow(model)
+        trained = list(self.updated.values())
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": [p for p in trained if p.dim() > 1], "weight_decay": settings.weight_decay},
@@ -85,6 +133,8 @@ class Trainer:
             lr=settings.lr,
             betas=settings.betas,
             eps=settings.eps,
+            # One kernel that computes in fp32; the others round to bf16 after each operation.
+            fused=narrows or None,
         )
         self.step = 0
 
@@ -112,14 +162,26 @@ class Trainer:
         for microbatch, weight in zip(microbatches, weights, strict=True):
             values = self._outputs(microbatch)
             (values[0] * (weight / sum(weights))).backward()
+            if self.masters:
+                self._take_gradients()
             results.append([value.item() for value in values])
         means = {name: sum(column) / len(column) for name, column in zip(self.outputs, zip(*results), strict=True)}
         losses = [result[0] for result in results]
         means[self.outputs[0]] = sum(l * w for l, w in zip(losses, weights, strict=True)) / sum(weights)
         return means
 
+    def _take_gradients(self):
+        """Adds a microbatch's gradients to the masters'."""
+        for name, master in self.updated.items():
+            gradient = self.parameters[name].grad
+            if gradient is None:
+                continue
+            master.grad = gradient.float() if master.grad is None else master.grad + gradient.float()
+            self.parameters[name].grad = None
+
     def _outputs(self, microbatch):
-        values = self.model(**microbatch)
+        with wide_losses() if self.settings.precision == "bf16" else contextlib.nullcontext():
+            values = self.model(**microbatch)
         return [values] if isinstance(values, torch.Tensor) else list(values)
 
     def train_step(self):
@@ -129,12 +191,16 @@ class Trainer:
             group["lr"] = lr
         self.optimizer.zero_grad()
         record = {"step": self.step, **self.backward()}
-        gradients = [p for p in self.parameters.values() if p.grad is not None]
+        gradients = [p for p in self.updated.values() if p.grad is not None]
         if self.settings.clip > 0:
             norm = torch.nn.utils.clip_grad_norm_(gradients, self.settings.clip)
         else:
             norm = torch.nn.utils.get_total_norm([p.grad for p in gradients])
         self.optimizer.step()
+        if self.masters:
+            with torch.no_grad():
+                for name, master in self.updated.items():
+                    self.parameters[name].copy_(master)
         self.step += 1
         return record | {"grad_norm": norm.item(), "lr": lr, "step_seconds": time.perf_counter() - start}
 

@@ -6,7 +6,11 @@ For each model a folder `goldens` with
                          for each parameter: its first gradient's norm, how far float32 was from float64 (relative L2), and
                          the norm of the weights and of their change after the first run's steps (`noise`: the gradient is
                          nothing but rounding errors, so AdamW moves this parameter at random);
-  gradients.safetensors  the first step's gradients (means over the microbatches, before clipping), computed in float64.
+  gradients.safetensors  the first step's gradients (means over the microbatches, before clipping), computed in float64;
+  bf16.json              the same records for training in bf16, with fp32 masters (`bf16`) and without (`bf16_pure`), and
+                         `spread`: the largest relative difference of each output from a run with other kernels, which sum
+                         in another order, and `deviation`: from float32. They are what rounding to 8 bits makes of the same
+                         numbers: no two programs can be expected to be closer than the larger of them.
 """
 
 import contextlib
@@ -20,6 +24,7 @@ import warnings
 
 import torch
 from safetensors.torch import save_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
@@ -37,6 +42,10 @@ RUNS = {
     "m8": SINGLE,
     "m4_d2": dataclasses.replace(SINGLE, microbatches=4, data_parallel=2),
     "cosine": dataclasses.replace(SINGLE, warmup=5, schedule="cosine", clip=0.5, weight_decay=0.01, betas=(0.9, 0.999)),
+}
+BF16_RUNS = {
+    "bf16": dataclasses.replace(SINGLE, precision="bf16"),
+    "bf16_pure": dataclasses.replace(SINGLE, precision="bf16", master=False),
 }
 EXTRA_RUNS = {
     "encoder_llm_tied": {"frozen_encoder": dataclasses.replace(SINGLE, freeze=("encoder.*", "projector.*"))},
@@ -104,6 +113,52 @@ def golden_run(module, data, settings):
     return run, parameters, {name: gradient.float() for name, gradient in exact_gradients.items()}
 
 
+def bf16_runs(module, data):
+    """Training in bf16, how far two sets of kernels are apart, and how far float32 is."""
+    exact = Trainer(module.build(), data, module.BATCH, module.OUTPUTS, SINGLE)
+    wide = [exact.train_step() for _ in range(SINGLE.steps)]
+    runs = {}
+    for label, settings in BF16_RUNS.items():
+        records, others = [], []
+        for kernels, into in [(True, records), (False, others)]:
+            attention = contextlib.nullcontext() if kernels else sdpa_kernel(SDPBackend.MATH)
+            with torch.backends.mkldnn.flags(enabled=kernels), attention:
+                trainer = Trainer(module.build(), data, module.BATCH, module.OUTPUTS, settings)
+                into.extend(trainer.train_step() for _ in range(settings.steps))
+
+        def difference(others):
+            return {
+                key: max(abs(a[key] - b[key]) / max(abs(a[key]), 1e-12) for a, b in zip(records, others, strict=True))
+                for key in [*module.OUTPUTS, "grad_norm"]
+            }
+
+        spread, deviation = difference(others), difference(wide)
+        for record in records:
+            del record["step_seconds"]
+        runs[label] = {
+            "settings": dataclasses.asdict(settings), "spread": spread, "deviation": deviation, "steps": records
+        }
+        print(f"bf16 {label}: loss {records[0]['loss']:.4f} to {records[-1]['loss']:.4f}, spread of the loss "
+              f"{spread['loss']:.1e}, from float32 {deviation['loss']:.1e}")
+    return runs
+
+
+def load(name):
+    """A model's module and data."""
+    folder = FOLDERS[name]
+    sys.path.insert(0, str(folder))
+    torch.set_num_threads(1)
+    tensors = importlib.import_module("data").build()
+    return importlib.import_module("model"), {key: torch.from_numpy(tensor) for key, tensor in tensors.items()}
+
+
+def make_bf16(name):
+    module, data = load(name)
+    golden = {"model": name, "batch": module.BATCH, "outputs": module.OUTPUTS, "torch": torch.__version__}
+    golden["runs"] = bf16_runs(module, data)
+    (FOLDERS[name] / "goldens" / "bf16.json").write_text(json.dumps(golden, indent=1, allow_nan=False) + "\n")
+
+
 def make(name):
     folder = FOLDERS[name]
     sys.path.insert(0, str(folder))
@@ -132,7 +187,12 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         warnings.simplefilter("ignore")
         make(sys.argv[2])
+    elif sys.argv[1:2] == ["--one-bf16"]:
+        warnings.simplefilter("ignore")
+        make_bf16(sys.argv[2])
     else:
-        # A process each: the folders' modules have the same names.
-        for chosen in sys.argv[1:] or FOLDERS:
-            subprocess.run([sys.executable, __file__, "--one", chosen], check=True)
+        # A process each: the folders' modules have the same names. `--bf16`: bf16.json only.
+        only = sys.argv[1:2] == ["--bf16"]
+        for chosen in sys.argv[2 if only else 1 :] or FOLDERS:
+            for part in ["--one-bf16"] if only else ["--one", "--one-bf16"]:
+                subprocess.run([sys.executable, __file__, part, chosen], check=True)

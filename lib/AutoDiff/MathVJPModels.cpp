@@ -2,6 +2,7 @@
 
 #include "bigmac/AutoDiff/VJPModels.h"
 
+#include "bigmac/AutoDiff/Widen.h"
 #include "bigmac/Interfaces/VJPInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -44,8 +45,11 @@ template <typename OpTy, SlopeFn slope>
 struct Unary : VJPOpInterface::ExternalModel<Unary<OpTy, slope>, OpTy> {
   LogicalResult buildVJP(Operation *op, OpBuilder &b, ValueRange cotangents, const BitVector &,
                          SmallVectorImpl<Value> &grads) const {
-    Slope s{b, op->getLoc(), op->getOperand(0), op->getResult(0)};
-    grads.push_back(s.mul(cotangents[0], slope(s)));
+    Location loc = op->getLoc();
+    Slope s{b, loc, bigmac::widen(b, loc, op->getOperand(0)),
+            bigmac::widen(b, loc, op->getResult(0))};
+    Value grad = s.mul(bigmac::widen(b, loc, cotangents[0]), slope(s));
+    grads.push_back(bigmac::roundTo(b, loc, grad, op->getOperand(0).getType()));
     return success();
   }
 };
@@ -99,8 +103,14 @@ struct PowF : VJPOpInterface::ExternalModel<PowF, math::PowFOp> {
   LogicalResult buildVJP(Operation *op, OpBuilder &b, ValueRange cotangents,
                          const BitVector &wanted, SmallVectorImpl<Value> &grads) const {
     // d x^p = p x^(p-1) dx + log(x) x^p dp; the second is 0 where x is 0, as in PyTorch.
-    Slope s{b, op->getLoc(), op->getOperand(0), op->getResult(0)};
-    Value exponent = op->getOperand(1);
+    Location loc = op->getLoc();
+    Slope s{b, loc, bigmac::widen(b, loc, op->getOperand(0)),
+            bigmac::widen(b, loc, op->getResult(0))};
+    Value exponent = bigmac::widen(b, loc, op->getOperand(1));
+    Value cotangent = bigmac::widen(b, loc, cotangents[0]);
+    auto rounded = [&](Value grad) {
+      return bigmac::roundTo(b, loc, grad, op->getOperand(0).getType());
+    };
     grads.assign(2, Value());
     if (wanted[0]) {
       Value power = math::PowFOp::create(b, s.loc, s.x, s.sub(exponent, s.constant(1.0)));
@@ -111,14 +121,14 @@ struct PowF : VJPOpInterface::ExternalModel<PowF, math::PowFOp> {
         Value flat = arith::CmpFOp::create(b, s.loc, arith::CmpFPredicate::OEQ, exponent, none);
         slope = arith::SelectOp::create(b, s.loc, flat, none, slope);
       }
-      grads[0] = s.mul(cotangents[0], slope);
+      grads[0] = rounded(s.mul(cotangent, slope));
     }
     if (wanted[1]) {
       Value none = s.constant(0.0);
       Value atZero = arith::CmpFOp::create(b, s.loc, arith::CmpFPredicate::OEQ, s.x, none);
       Value slope = s.mul(s.y, math::LogOp::create(b, s.loc, s.x));
       slope = arith::SelectOp::create(b, s.loc, atZero, none, slope);
-      grads[1] = s.mul(cotangents[0], slope);
+      grads[1] = rounded(s.mul(cotangent, slope));
     }
     return success();
   }

@@ -34,7 +34,7 @@ static FailureOr<Tensor> readExternal(nn::ParameterOp op, nn::ExternalAttr exter
     return op.emitOpError("cannot read '") << path << "': " << buffer.getError().message();
   StringRef bytes = (*buffer)->getBuffer();
   FailureOr<Tensor> value =
-      Tensor::fromBytes(type.getShape(), type.getElementType(), {bytes.data(), bytes.size()});
+      Tensor::fromBytes(type.getShape(), op.getInitElementType(), {bytes.data(), bytes.size()});
   if (failed(value))
     return op.emitOpError("of type ")
            << type << " cannot be read from " << bytes.size() << " bytes";
@@ -46,11 +46,23 @@ FailureOr<Tensor> readParameter(Operation *parameter, const InterpreterOptions &
   auto type = cast<RankedTensorType>(op.getType());
   if (!canHold(type, options))
     return op.emitOpError("has type ") << type << ", which the interpreter cannot hold";
-  if (auto external = dyn_cast<nn::ExternalAttr>(op.getInit()))
-    return readExternal(op, external, options);
-  FailureOr<Tensor> value = Tensor::fromAttribute(op.getInit());
-  if (failed(value))
-    return op.emitOpError("has a value that the interpreter cannot read: expected dense elements");
+  FailureOr<Tensor> value;
+  if (auto external = dyn_cast<nn::ExternalAttr>(op.getInit())) {
+    value = readExternal(op, external, options);
+    if (failed(value))
+      return failure();
+  } else {
+    value = Tensor::fromAttribute(op.getInit());
+    if (failed(value))
+      return op.emitOpError(
+          "has a value that the interpreter cannot read: expected dense elements");
+  }
+  // The initial value may be wider than the parameter.
+  if (value->elementType() != type.getElementType()) {
+    *value = value->retyped(type.getElementType());
+    if (!options.float64)
+      value->roundToType();
+  }
   return value;
 }
 

@@ -125,6 +125,12 @@ static LogicalResult checkLateOptions(ModuleOp module, const CompileOptions &opt
     return module.emitError("--offload=")
            << options.offload << " is for inputs that are not scheduled, but this one is at level "
            << levelName(level) << "; compile from an earlier level";
+  if (level >= Level::Pipeline && options.precision != "fp32")
+    return module.emitError("--precision=")
+           << options.precision << " is for inputs before the pipeline level, but this one is at "
+           << "level " << levelName(level)
+           << " and has its types; leave the option out, or compile "
+           << "from an earlier level";
   if (options.memoryLimit)
     for (auto program : module.getOps<rt::ProgramOp>())
       for (auto rank : program.getBody()->getOps<rt::RankOp>()) {
@@ -148,7 +154,9 @@ static LogicalResult lowerTo(ModuleOp module, Level target, const CompileOptions
   if (failed(checkLateOptions(module, options)))
     return failure();
   if (level < Level::Training && target >= Level::Training &&
-      failed(runPasses(module, "training level", options, buildTrainingPipeline)))
+      failed(runPasses(
+          module, "training level", options,
+          [&](OpPassManager &passes) { buildTrainingPipeline(passes, options); })))
     return failure();
   if (level < Level::Pipeline && target >= Level::Pipeline &&
       failed(runPasses(

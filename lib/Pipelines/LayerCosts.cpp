@@ -9,6 +9,7 @@
 #include "dialects/Pipeline/Transforms/TaskCosts.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -52,11 +53,23 @@ private:
 } // namespace
 
 void Reader::readParameters(PieceCosts &piece, Component component, int64_t stage) const {
-  DenseSet<Attribute> seen;
+  DenseSet<Attribute> seen, accumulated;
   for (TaskOp task : program.tasks()) {
     if (task.getComponent() != component ||
         (component == Component::llm && static_cast<int64_t>(task.getStage()) != stage))
       continue;
+    auto arguments = symbols.lookup<func::FuncOp>(task.getCallee()).getArgumentTypes();
+    for (auto [name, type] :
+         llvm::zip_equal(task.getGradients().getAsRange<FlatSymbolRefAttr>(),
+                         arguments.take_back(task.getGradients().size()))) {
+      if (!accumulated.insert(name).second)
+        continue;
+      auto parameter = symbols.lookup<nn::ParameterOp>(name.getValue());
+      uint64_t bytes = byteSize(parameter.getType());
+      piece.gradientBytes += byteSize(type);
+      auto wide = cast<ShapedType>(parameter.getType()).clone(Float32Type::get(name.getContext()));
+      piece.optimizerBytes += parameter.getMaster() ? 3 * byteSize(wide) : 2 * bytes;
+    }
     for (ArrayAttr names : {task.getParameters(), task.getGradients()})
       for (auto name : names.getAsRange<FlatSymbolRefAttr>()) {
         if (!seen.insert(name).second)
@@ -153,7 +166,7 @@ FailureOr<planning::AutoProblem> bigmac::layerCosts(ModuleOp module, const Compi
   layers.ranks = 1;
   layers.chunks = 0;
   PassManager partition(module.getContext());
-  buildTrainingPipeline(partition);
+  buildTrainingPipeline(partition, options);
   buildPartitionPipeline(partition, layers);
   if (failed(partition.run(*copy)))
     return failure();
@@ -162,6 +175,7 @@ FailureOr<planning::AutoProblem> bigmac::layerCosts(ModuleOp module, const Compi
     return failure();
   DifferentiateOptions derivatives;
   derivatives.splitWeightGradient = true;
+  derivatives.narrowGradients = options.grads == "bf16";
   derivatives.device = model->device;
   SmallVector<TaskFrontier> frontiers;
   derivatives.frontiers = &frontiers;

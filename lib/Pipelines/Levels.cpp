@@ -43,8 +43,13 @@ Level bigmac::levelOf(ModuleOp module) {
   return Level::Import;
 }
 
-void bigmac::buildTrainingPipeline(OpPassManager &passes) {
+void bigmac::buildTrainingPipeline(OpPassManager &passes, const CompileOptions &options) {
   nn::buildRaisePipeline(passes);
+  if (options.precision == "bf16") {
+    nn::NNToBF16Options narrow;
+    narrow.master = options.master == "fp32";
+    passes.addPass(nn::createNNToBF16(narrow));
+  }
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
@@ -70,6 +75,7 @@ void bigmac::buildDifferentiatePipeline(OpPassManager &passes, const CompileOpti
   planning::Result<planning::ScheduleKind> kind = planning::parseScheduleKind(options.schedule);
   pipeline::PipelineDifferentiateOptions derivatives;
   derivatives.splitWeightGradient = kind && planning::splitsBackward(*kind);
+  derivatives.narrowGradients = options.grads == "bf16";
   derivatives.recompute.assign(recompute.begin(), recompute.end());
   derivatives.device = options.device;
   passes.addPass(pipeline::createPipelineDifferentiate(derivatives));

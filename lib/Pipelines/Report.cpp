@@ -3,9 +3,11 @@
 #include "Report.h"
 
 #include "bigmac/Planning/Executor.h"
+#include "dialects/NN/IR/NN.h"
 #include "dialects/Pipeline/IR/Program.h"
 #include "dialects/Pipeline/Transforms/TaskCosts.h"
 #include "dialects/RT/IR/RT.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -48,6 +50,26 @@ static llvm::json::Object profileReport(const planning::Profile &profile, bool e
                             {"same_partition", exact}};
 }
 
+/// As the program's own types have it: an input of a later level brings its precision along.
+static std::string precisionOf(ModuleOp module, const Program &program) {
+  bool isNarrow = false, hasMaster = false;
+  for (auto parameter : module.getOps<nn::ParameterOp>()) {
+    isNarrow |= parameter.getTrained() && getElementTypeOrSelf(parameter.getType()).isBF16();
+    hasMaster |= parameter.getMaster();
+  }
+  if (!isNarrow)
+    return "fp32";
+  bool hasNarrowGradients = false;
+  SymbolTable symbols(module);
+  for (TaskOp task : program.tasks())
+    for (Type type : symbols.lookup<func::FuncOp>(task.getCallee())
+                         .getArgumentTypes()
+                         .take_back(task.getGradients().size()))
+      hasNarrowGradients |= getElementTypeOrSelf(type).isBF16();
+  return std::string("bf16, master weights ") + (hasMaster ? "fp32" : "none") + ", gradients " +
+         (hasNarrowGradients ? "bf16" : "fp32");
+}
+
 FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const CompileOptions &options,
                                                      ReportPage &page) {
   auto scheduled = *module.getOps<ScheduledOp>().begin();
@@ -73,6 +95,7 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const Comp
   llvm::json::Object report{
       {"schedule", scheduled.getSchedule()},
       {"device", model->device.name},
+      {"precision", precisionOf(module, *program)},
       {"pipeline_ranks", static_cast<int64_t>(schedule.ranks)},
       {"chunks", static_cast<int64_t>(schedule.chunks)},
       {"microbatches", static_cast<int64_t>(schedule.microbatches)},
@@ -106,6 +129,7 @@ FailureOr<llvm::json::Object> bigmac::scheduleReport(ModuleOp module, const Comp
   page.transfer = costs.transfer;
   page.notes.emplace_back(model->profile ? "times measured on" : "times predicted for",
                           model->device.name);
+  page.notes.emplace_back("precision", precisionOf(module, *program));
   if (options.replicas > 1)
     page.notes.emplace_back("replicas", std::to_string(options.replicas));
   page.schedule = std::move(schedule);

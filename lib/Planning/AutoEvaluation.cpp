@@ -19,14 +19,13 @@ constexpr uint64_t mostActions = 1u << 16;
 constexpr size_t mostLevels = 6;
 /// Receive buffers that the memory plan gives a link, with which no send waits (Transfers.h).
 constexpr uint64_t buffersOfLink = 3;
-/// Bytes of optimizer state for each byte of fp32 parameters: two moments.
-constexpr uint64_t optimizerBytes = 2;
 
 /// What it takes to run some pieces, one after the other.
 struct Stage {
   double forward = 0, weight = 0;
   std::optional<double> backward;
-  uint64_t held = 0, waiting = 0, workspace = 0, parameters = 0, trained = 0, output = 0;
+  uint64_t held = 0, waiting = 0, workspace = 0, parameters = 0, trained = 0, gradients = 0,
+           optimizer = 0, output = 0;
 
   void add(const PieceCosts &piece, double recompute) {
     // The deepest of its points that saves enough for its seconds.
@@ -43,6 +42,8 @@ struct Stage {
     workspace = std::max(workspace, piece.workspaceBytes);
     parameters += piece.parameterBytes;
     trained += piece.trainedBytes;
+    gradients += piece.gradientBytes;
+    optimizer += piece.optimizerBytes;
     output = piece.outputBytes;
   }
 };
@@ -148,7 +149,7 @@ Costs Arrangement::costs() const {
 uint64_t Arrangement::fixedBytes(uint32_t rank) const {
   uint64_t bytes = 0, workspace = 0, message = 0;
   forRank(rank, [&](const Stage &stage, uint64_t holders) {
-    bytes += stage.parameters + stage.trained + optimizerBytes * stage.trained / holders;
+    bytes += stage.parameters + stage.gradients + stage.optimizer / holders;
     workspace = std::max(workspace, stage.workspace);
     message = std::max(message, stage.output);
   });
@@ -165,11 +166,13 @@ double Arrangement::reductionSeconds() const {
   for (uint32_t rank = 0; rank < candidate.ranks; ++rank) {
     double seconds = 0;
     forRank(rank, [&](const Stage &stage, uint64_t holders) {
-      double bytes = static_cast<double>(stage.trained), n = static_cast<double>(holders);
-      // Each holder's shard: gradient, parameter and two moments are read, three of them written.
-      seconds += 7 * bytes / n / (device.memoryBandwidth * device.memoryFraction);
-      if (holders > 1 && bytes > 0)
-        seconds += 2 * link.secondsOf(bytes * (n - 1) / n);
+      double trained = static_cast<double>(stage.trained), n = static_cast<double>(holders);
+      double gradients = static_cast<double>(stage.gradients);
+      // Each holder's shard: all is read, all but the gradients written.
+      double moved = gradients + 2 * trained + 2 * static_cast<double>(stage.optimizer);
+      seconds += moved / n / (device.memoryBandwidth * device.memoryFraction);
+      if (holders > 1 && trained > 0)
+        seconds += link.secondsOf(gradients * (n - 1) / n) + link.secondsOf(trained * (n - 1) / n);
     });
     most = std::max(most, seconds);
   }

@@ -1,6 +1,7 @@
 #include "CommCts.h"
 
 #include "Pattern.h"
+#include "bigmac-rt/BFloat16.h"
 #include "bigmac-rt/Error.h"
 
 #include <algorithm>
@@ -165,7 +166,7 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
       auto mine = pattern(n, rank);
       write(0, mine);
       ShardedRegion region{group,           static_cast<uint32_t>(self), floats(0), shard,
-                           floats(scratch), 1024 * group.size()};
+                           floats(scratch), 4096 * group.size()};
       comm.reduceScatter(device, region);
       auto first = read(0, n);
       write(0, mine);
@@ -197,6 +198,49 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
     }
 }
 
+/// Sums of bf16 numbers that are exact in any order and rounding.
+TEST_F(CommCts, ReduceScatterAndAllGatherOfBFloat16) {
+  std::vector<uint32_t> group(size);
+  std::iota(group.begin(), group.end(), 0u);
+  comm.prepareGroup(group);
+  comm.connect();
+  for (uint64_t shard : {16u, 1000 * 16u}) {
+    uint64_t n = shard * size, scratch = 2 << 20;
+    auto value = [&](uint64_t i, uint32_t r) { return float((i * 7 + r) % 16) - 8; };
+    std::vector<uint16_t> mine(n), got(n);
+    for (uint64_t i = 0; i < n; ++i)
+      mine[i] = toBFloat16(value(i, rank));
+    auto transfer = [&](bool up) {
+      if (up)
+        device.upload(64, mine.data(), n * 2);
+      else
+        device.download(got.data(), 64, n * 2);
+      device.synchronize();
+    };
+    ShardedRegion region{group,       rank,   device.address(64), shard, floats(scratch),
+                         4096 * size, BM_BF16};
+    transfer(true);
+    comm.reduceScatter(device, region);
+    transfer(false);
+    for (uint64_t i = 0; i < n; ++i) {
+      float want = value(i, rank);
+      if (i / shard == rank) {
+        want = 0;
+        for (uint32_t r = 0; r < size; ++r)
+          want += value(i, r);
+      }
+      ASSERT_EQ(fromBFloat16(got[i]), want) << "shard " << shard << ", element " << i;
+    }
+    for (uint64_t i = 0; i < n; ++i)
+      mine[i] = i / shard == rank ? toBFloat16(float(rank)) : 0xffff;
+    transfer(true);
+    comm.allGather(device, region);
+    transfer(false);
+    for (uint64_t i = 0; i < n; ++i)
+      ASSERT_EQ(fromBFloat16(got[i]), i / shard);
+  }
+}
+
 /// Started, a transfer does not hold up what the device does next; awaited, it does: what arrives
 /// is used by the calls that follow, without a word from the host.
 TEST_F(CommCts, TransfersAreInOrderWithTheDevice) {
@@ -217,7 +261,7 @@ TEST_F(CommCts, TransfersAreInOrderWithTheDevice) {
     comm.start(send);
     device.fill(kSum, 0, n * 4);
     comm.wait(receive);
-    const float *sources[] = {floats(kSum), floats(kTheirs)};
+    const void *sources[] = {floats(kSum), floats(kTheirs)};
     device.sum(floats(kSum), sources, n);
     comm.wait(send);
     device.fill(kMine, 0, n * 4);

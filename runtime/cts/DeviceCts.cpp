@@ -202,18 +202,18 @@ TEST_P(DeviceCts, ListsRepeat) {
 TEST_P(DeviceCts, SumsInOrder) {
   for (uint64_t n : kLengths)
     for (uint32_t sources : {1u, 2u, 5u}) {
-      std::vector<const float *> pointers;
+      std::vector<const void *> pointers;
       std::vector<float> want(n);
       for (uint32_t s = 0; s < sources; ++s) {
         auto values = pattern(n, s + 7);
         write(s * 512 * 1024, values);
-        pointers.push_back(static_cast<const float *>(device->address(s * 512 * 1024)));
+        pointers.push_back(device->address(s * 512 * 1024));
         for (uint64_t i = 0; i < n; ++i)
           want[i] = s == 0 ? values[i] : want[i] + values[i];
       }
       // Into one of the sources, as gradient sums do.
       uint64_t target = (sources - 1) * 512 * 1024;
-      device->sum(static_cast<float *>(device->address(target)), pointers, n);
+      device->sum(device->address(target), pointers, n);
       ASSERT_EQ(read(target, n), want) << n << " x " << sources;
     }
 }
@@ -235,7 +235,7 @@ TEST_P(DeviceCts, SumOfSquares) {
     }
   }
   // Squares that do not fit fp32 do fit the sum.
-  write(0, {3e38f, 3e38f});
+  write(0, std::vector<float>{3e38f, 3e38f});
   EXPECT_NEAR(sumSquares(0, 2) / 1.8e77, 1, 1e-6);
 }
 
@@ -259,7 +259,7 @@ TEST_P(DeviceCts, AdamWIsTorchs) {
     for (how.step = 1; how.step <= 4; ++how.step) {
       auto g = pattern(n, 10 + how.step);
       write(1536 * 1024, g);
-      device->adamW(how, 0, 1536 * 1024, 512 * 1024, 1024 * 1024, n);
+      device->adamW(how, {.grad = 1536 * 1024, .m = 512 * 1024, .v = 1024 * 1024, .elements = n});
       double c1 = 1 - std::pow(how.beta1, how.step), c2 = 1 - std::pow(how.beta2, how.step);
       for (uint64_t i = 0; i < n; ++i) {
         double gi = g[i] * how.gradScale * how.clip;
@@ -289,7 +289,8 @@ TEST_P(DeviceCts, AdamWWithoutClipIsExactInGradScale) {
     write(0, pattern(100, 1));
     write(4096, pattern(100, 2));
     device->fill(8192, 0, 800);
-    device->adamW({1e-3, 0.9, 0.999, 1e-8, 0, 1, clip, 1}, 0, 4096, 8192, 8192 + 400, 100);
+    device->adamW({1e-3, 0.9, 0.999, 1e-8, 0, 1, clip, 1},
+                  {.grad = 4096, .m = 8192, .v = 8192 + 400, .elements = 100});
     static std::vector<float> first;
     if (clip == 1.0)
       first = read(0, 100);

@@ -44,9 +44,20 @@ protected:
     device->synchronize();
   }
 
-  double sumSquares(uint64_t offset, uint64_t elements) {
+  std::vector<uint16_t> readBits(uint64_t offset, uint64_t elements) {
+    std::vector<uint16_t> values(elements);
+    device->download(values.data(), offset, elements * sizeof(uint16_t));
+    device->synchronize();
+    return values;
+  }
+  void write(uint64_t offset, const std::vector<uint16_t> &values) {
+    device->upload(offset, values.data(), values.size() * sizeof(uint16_t));
+    device->synchronize();
+  }
+
+  double sumSquares(uint64_t offset, uint64_t elements, bm_dtype type = BM_F32) {
     auto *result = static_cast<double *>(device->hostMemory(sizeof(double)));
-    device->sumSquares(result, offset, elements);
+    device->sumSquares(result, offset, elements, type);
     device->synchronize();
     return *result;
   }

@@ -58,8 +58,27 @@ static void arithmetic(Device &device) {
   print("scaling of 2^28", 2.0 * bytes,
         secondsOf(device, 10, [&] { device.scale(bytes, n, 1.0001); }));
   AdamW how{1e-3, 0.9, 0.999, 1e-8, 0.01, 1, 1, 1};
-  print("AdamW of 2^28 (16 B read, 12 B written each)", 7.0 * bytes,
-        secondsOf(device, 10, [&] { device.adamW(how, 0, bytes, 2 * bytes, 3 * bytes, n); }));
+  print("AdamW of 2^28 (16 B read, 12 B written each)", 7.0 * bytes, secondsOf(device, 10, [&] {
+          device.adamW(how, {.grad = bytes, .m = 2 * bytes, .v = 3 * bytes, .elements = n});
+        }));
+  print("AdamW of 2^28 bf16, with master weights", 28.0 * n, secondsOf(device, 10, [&] {
+          device.adamW(how, {.grad = bytes / 2,
+                             .m = bytes,
+                             .v = 2 * bytes,
+                             .elements = n,
+                             .master = 3 * bytes,
+                             .paramType = BM_BF16,
+                             .gradType = BM_BF16});
+        }));
+  print("AdamW of 2^28 bf16, moments in bf16", 14.0 * n, secondsOf(device, 10, [&] {
+          device.adamW(how, {.grad = bytes / 2,
+                             .m = bytes,
+                             .v = 3 * bytes / 2,
+                             .elements = n,
+                             .paramType = BM_BF16,
+                             .gradType = BM_BF16,
+                             .momentType = BM_BF16});
+        }));
 }
 
 /// A thousand small kernels in a list, one after another.
@@ -102,7 +121,10 @@ static void transfers(Device &device, Comm &comm) {
                                 : comm.prepareRecv(device.address(0), 4, 0, 1);
   comm.connect();
   AdamW how{1e-3, 0.9, 0.999, 1e-8, 0.01, 1, 1, 1};
-  auto work = [&] { device.adamW(how, n * 4, 2 * n * 4, 3 * n * 4, 4 * n * 4, n); };
+  auto work = [&] {
+    device.adamW(
+        how, {.param = n * 4, .grad = 2 * n * 4, .m = 3 * n * 4, .v = 4 * n * 4, .elements = n});
+  };
   double alone = secondsOf(device, 10, work);
   if (!sends)
     comm.start(request);
@@ -121,8 +143,7 @@ static void transfers(Device &device, Comm &comm) {
   comm.prepareGroup(group);
   comm.connect();
   for (uint64_t elements : {1 * kMiB, 128 * kMiB}) {
-    ShardedRegion region{group,        comm.rank(), static_cast<float *>(device.address(0)),
-                         elements / 2, nullptr,     0};
+    ShardedRegion region{group, comm.rank(), device.address(0), elements / 2, nullptr, 0};
     comm.barrier();
     double sum = secondsOf(device, 5, [&] { comm.reduceScatter(device, region); });
     double gather = secondsOf(device, 5, [&] { comm.allGather(device, region); });

@@ -37,10 +37,10 @@ public:
   void mark(uint32_t) override { absent(); }
   uint64_t markTime(uint32_t) const override { absent(); }
   void label(const char *) override {}
-  void sum(float *, std::span<const float *const>, uint64_t) override { absent(); }
-  void sumSquares(double *, uint64_t, uint64_t) override { absent(); }
-  void scale(uint64_t, uint64_t, double) override { absent(); }
-  void adamW(const AdamW &, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) override { absent(); }
+  void sum(void *, std::span<const void *const>, uint64_t, bm_dtype) override { absent(); }
+  void sumSquares(double *, uint64_t, uint64_t, bm_dtype) override { absent(); }
+  void scale(uint64_t, uint64_t, double, bm_dtype) override { absent(); }
+  void adamW(const AdamW &, const AdamWShard &) override { absent(); }
 
 private:
   [[noreturn]] void absent() const { throw RuntimeError(why); }

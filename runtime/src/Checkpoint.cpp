@@ -4,7 +4,9 @@
 #include "Files.h"
 #include "Together.h"
 #include "Weights.h"
+#include "bigmac-rt/BFloat16.h"
 #include "bigmac-rt/Error.h"
+#include "bigmac-rt/PlanWriter.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -48,12 +50,18 @@ static void writeSegments(const Run &run, const std::string &temp) {
   SafetensorsLayout optimizer = optimizerLayout(run.plan, first);
   RangeWriter modelFile(temp + "/" + kModelFile), optimizerFile(temp + "/" + kOptimizerFile);
   for (const Segment &s : run.holdings.segments) {
-    modelFile.write(model.position(s.param) + s.begin, run.device, s.paramOffset, s.bytes);
+    auto write = [&](RangeWriter &file, uint64_t position, uint64_t offset, bm_dtype type) {
+      uint64_t width = elementBytes(type);
+      file.write(position + s.begin * width, run.device, offset, s.at.elements * width);
+    };
+    write(modelFile, model.position(s.param), s.at.param, s.at.paramType);
     if (!s.trained)
       continue;
-    size_t moments = first[s.param];
-    optimizerFile.write(optimizer.position(moments) + s.begin, run.device, s.mOffset, s.bytes);
-    optimizerFile.write(optimizer.position(moments + 1) + s.begin, run.device, s.vOffset, s.bytes);
+    size_t state = first[s.param];
+    write(optimizerFile, optimizer.position(state), s.at.m, s.at.momentType);
+    write(optimizerFile, optimizer.position(state + 1), s.at.v, s.at.momentType);
+    if (s.hasMaster())
+      write(optimizerFile, optimizer.position(state + 2), s.at.master, BM_F32);
   }
   modelFile.sync();
   optimizerFile.sync();
@@ -187,8 +195,7 @@ void saveGradients(const Run &run, const std::string &path, double factor) {
       continue;
     auto dims = run.plan.dims(param.dims);
     index[p] = tensors.size();
-    tensors.push_back(
-        {std::string(run.plan.text(param.name)), param.dtype, {dims.begin(), dims.end()}});
+    tensors.push_back({std::string(run.plan.text(param.name)), BM_F32, {dims.begin(), dims.end()}});
   }
   SafetensorsLayout layout(tensors);
   std::string temp = path + ".tmp";
@@ -203,12 +210,20 @@ void saveGradients(const Run &run, const std::string &path, double factor) {
     for (const Segment &s : run.holdings.segments) {
       if (!s.trained)
         continue;
-      std::vector<float> values(s.bytes / sizeof(float));
-      run.device.download(values.data(), s.gradOffset, s.bytes);
-      run.device.synchronize();
+      std::vector<float> values(s.at.elements);
+      if (s.at.gradType == BM_F32) {
+        run.device.download(values.data(), s.at.grad, values.size() * sizeof(float));
+        run.device.synchronize();
+      } else {
+        std::vector<uint16_t> narrow(values.size());
+        run.device.download(narrow.data(), s.at.grad, narrow.size() * sizeof(uint16_t));
+        run.device.synchronize();
+        std::transform(narrow.begin(), narrow.end(), values.begin(), fromBFloat16);
+      }
       for (float &value : values)
         value *= static_cast<float>(factor);
-      file.write(layout.position(index[s.param]) + s.begin, values.data(), s.bytes);
+      file.write(layout.position(index[s.param]) + s.begin * sizeof(float), values.data(),
+                 values.size() * sizeof(float));
     }
     file.sync();
   });

@@ -12,28 +12,31 @@
 namespace bigmac::rt {
 
 static SafetensorsLayout::Tensor tensorOf(const PlanView &plan, const bm_param &param,
-                                          const std::string &suffix = "") {
+                                          uint32_t dtype, const std::string &suffix = "") {
   auto dims = plan.dims(param.dims);
-  return {std::string(plan.text(param.name)) + suffix, param.dtype, {dims.begin(), dims.end()}};
+  return {std::string(plan.text(param.name)) + suffix, dtype, {dims.begin(), dims.end()}};
 }
 
 SafetensorsLayout modelLayout(const PlanView &plan) {
   std::vector<SafetensorsLayout::Tensor> tensors;
   for (const bm_param &param : plan.params())
-    tensors.push_back(tensorOf(plan, param));
+    tensors.push_back(tensorOf(plan, param, param.dtype));
   return SafetensorsLayout(tensors);
 }
 
 SafetensorsLayout optimizerLayout(const PlanView &plan, std::vector<size_t> &first) {
   std::vector<SafetensorsLayout::Tensor> tensors;
   for (const bm_param &param : plan.params()) {
-    if (plan.classes()[param.class_index].kind != BM_CLASS_TRAINED) {
+    const bm_class &entry = plan.classes()[param.class_index];
+    if (entry.kind != BM_CLASS_TRAINED) {
       first.push_back(SIZE_MAX);
       continue;
     }
     first.push_back(tensors.size());
-    tensors.push_back(tensorOf(plan, param, ".exp_avg"));
-    tensors.push_back(tensorOf(plan, param, ".exp_avg_sq"));
+    tensors.push_back(tensorOf(plan, param, entry.moment_dtype, ".exp_avg"));
+    tensors.push_back(tensorOf(plan, param, entry.moment_dtype, ".exp_avg_sq"));
+    if (plan.members(entry)[0].master_offset != BM_NONE64)
+      tensors.push_back(tensorOf(plan, param, BM_F32, ".master"));
   }
   return SafetensorsLayout(tensors);
 }

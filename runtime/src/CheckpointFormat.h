@@ -16,8 +16,9 @@ inline constexpr uint64_t kHashBlock = 16 << 20;
 /// Every parameter, in plan order.
 SafetensorsLayout modelLayout(const PlanView &plan);
 
-/// Both moments of every trained parameter. `first` gets, for each parameter of the plan, the index
-/// of its exp_avg in the layout (exp_avg_sq follows), or SIZE_MAX for frozen ones.
+/// Both moments of every trained parameter, and its master copy where it has one. `first` gets, for
+/// each parameter of the plan, the index of its exp_avg in the layout (exp_avg_sq and master
+/// follow), or SIZE_MAX for frozen ones.
 SafetensorsLayout optimizerLayout(const PlanView &plan, std::vector<size_t> &first);
 
 /// hash64 of each block (kHashBlock bytes) whose index is `rank` modulo `ranks`.

@@ -2,6 +2,7 @@
 
 #include "Trainer.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace bigmac::rt {
@@ -23,6 +24,15 @@ std::string Trainer::describePlan() const {
                      std::string(plan.text(h.compiler)) + "\n";
   if (h.options.size)
     text += "compiled with " + std::string(plan.text(h.options)) + "\n";
+  auto firstTrained = std::find_if(plan.classes().begin(), plan.classes().end(),
+                                   [](auto &entry) { return entry.kind == BM_CLASS_TRAINED; });
+  if (firstTrained != plan.classes().end())
+    text += "parameters " + std::string(dtypeName(firstTrained->dtype)) + ", gradients " +
+            std::string(dtypeName(firstTrained->grad_dtype)) + ", optimizer moments " +
+            std::string(dtypeName(firstTrained->moment_dtype)) +
+            (plan.members(*firstTrained)[0].master_offset != BM_NONE64 ? ", master weights float32"
+                                                                       : "") +
+            "\n";
   text += worldText(plan) + ", " + std::to_string(h.microbatches) + " microbatches of " +
           std::to_string(h.samples) + " samples\n" + std::to_string(trained) + " trained and " +
           std::to_string(frozen) + " frozen elements\ninputs:";

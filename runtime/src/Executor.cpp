@@ -2,6 +2,7 @@
 
 #include "Lanes.h"
 #include "bigmac-rt/Error.h"
+#include "bigmac-rt/PlanWriter.h"
 
 #include <algorithm>
 #include <cstring>
@@ -138,14 +139,16 @@ void Executor::findUnkept() {
     for (const bm_member &member : plan.members(entry)) {
       if (member.rank != self)
         continue;
-      uint64_t shards = entry.members.count * plan.header().replicas;
       kept.push_back({member.param_offset, entry.bytes});
+      if (entry.kind != BM_CLASS_TRAINED)
+        continue;
       // Gradients stay too: padding between them is never written and must be zero.
-      if (member.grad_offset != BM_NONE64)
-        kept.push_back({member.grad_offset, entry.bytes});
-      for (uint64_t offset : {member.m_offset, member.v_offset, member.master_offset})
-        if (offset != BM_NONE64)
-          kept.push_back({offset, entry.bytes / shards});
+      kept.push_back({member.grad_offset, plan.elements(entry) * elementBytes(entry.grad_dtype)});
+      uint64_t shard = plan.shardElements(entry);
+      for (uint64_t offset : {member.m_offset, member.v_offset})
+        kept.push_back({offset, shard * elementBytes(entry.moment_dtype)});
+      if (member.master_offset != BM_NONE64)
+        kept.push_back({member.master_offset, shard * sizeof(float)});
     }
   std::sort(kept.begin(), kept.end(),
             [](const Bytes &a, const Bytes &b) { return a.offset < b.offset; });

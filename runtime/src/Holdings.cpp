@@ -1,5 +1,7 @@
 #include "Holdings.h"
 
+#include "bigmac-rt/PlanWriter.h"
+
 #include <algorithm>
 
 namespace bigmac::rt {
@@ -14,16 +16,18 @@ Holdings::Holdings(const PlanView &plan, uint32_t worldRank)
     if (mine == members.end())
       continue;
     bool isTrained = entry.kind == BM_CLASS_TRAINED;
-    uint64_t shardBegin = 0, shardBytes = 0;
+    uint64_t shardBegin = 0, shard = 0;
+    auto type = static_cast<bm_dtype>(entry.dtype),
+         gradType = static_cast<bm_dtype>(entry.grad_dtype),
+         momentType = static_cast<bm_dtype>(entry.moment_dtype);
     if (isTrained) {
-      HeldClass held{entry.bytes, *mine, {}, 0, 0};
+      HeldClass held{*mine, type, gradType, {}, 0, plan.shardElements(entry)};
       for (uint32_t d = 0; d < plan.header().replicas; ++d)
         for (const bm_member &member : members)
           held.group.push_back(d * plan.header().ranks + member.rank);
       held.self = std::find(held.group.begin(), held.group.end(), worldRank) - held.group.begin();
-      shardBytes = entry.bytes / held.group.size();
-      shardBegin = shardBytes * held.self;
-      held.shardElements = shardBytes / sizeof(float);
+      shard = held.shardElements;
+      shardBegin = shard * held.self;
       trained.push_back(std::move(held));
     }
     for (uint32_t p = 0; p < plan.params().size(); ++p) {
@@ -31,20 +35,41 @@ Holdings::Holdings(const PlanView &plan, uint32_t worldRank)
       if (param.class_index != c)
         continue;
       params.push_back({p, mine->param_offset + param.position});
-      uint64_t bytes = plan.bytes(param);
+      uint64_t elements = plan.elements(param.dims);
       if (!isTrained) {
         // Every member has the same bytes: the first one of the first replica writes them.
         if (replica == 0 && mine == members.begin())
-          segments.push_back({p, 0, bytes, params.back().offset, 0, 0, 0, false, false});
+          segments.push_back({p,
+                              0,
+                              {.param = params.back().offset,
+                               .elements = elements,
+                               .paramType = static_cast<bm_dtype>(param.dtype)},
+                              false,
+                              false});
         continue;
       }
-      uint64_t begin = std::max(param.position, shardBegin);
-      uint64_t end = std::min(param.position + bytes, shardBegin + shardBytes);
+      // In elements of the class.
+      uint64_t first = param.position / elementBytes(type);
+      uint64_t begin = std::max(first, shardBegin),
+               end = std::min(first + elements, shardBegin + shard);
       if (begin >= end)
         continue;
-      segments.push_back({p, begin - param.position, end - begin, mine->param_offset + begin,
-                          mine->grad_offset + begin, mine->m_offset + (begin - shardBegin),
-                          mine->v_offset + (begin - shardBegin), true, param.dims.count >= 2});
+      uint64_t inShard = begin - shardBegin, moment = inShard * elementBytes(momentType);
+      segments.push_back({p,
+                          begin - first,
+                          {.param = mine->param_offset + begin * elementBytes(type),
+                           .grad = mine->grad_offset + begin * elementBytes(gradType),
+                           .m = mine->m_offset + moment,
+                           .v = mine->v_offset + moment,
+                           .elements = end - begin,
+                           .master = mine->master_offset == BM_NONE64
+                                         ? BM_NONE64
+                                         : mine->master_offset + inShard * sizeof(float),
+                           .paramType = type,
+                           .gradType = gradType,
+                           .momentType = momentType},
+                          true,
+                          param.dims.count >= 2});
     }
   }
 }

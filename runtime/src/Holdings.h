@@ -3,6 +3,7 @@
 #ifndef BIGMAC_RT_HOLDINGS_H
 #define BIGMAC_RT_HOLDINGS_H
 
+#include "bigmac-rt/Device.h"
 #include "bigmac-rt/PlanView.h"
 
 #include <vector>
@@ -11,8 +12,8 @@ namespace bigmac::rt {
 
 /// A trained class that this rank belongs to.
 struct HeldClass {
-  uint64_t bytes;
   bm_member at;                // where this rank keeps it
+  bm_dtype type, gradType;     // of the parameters and of their gradients
   std::vector<uint32_t> group; // world ranks, in shard order
   uint32_t self;               // this rank's index in the group: the shard it owns
   uint64_t shardElements;
@@ -21,12 +22,12 @@ struct HeldClass {
 /// The part of a trained parameter that is in this rank's shard, or a whole frozen parameter.
 struct Segment {
   uint32_t param;
-  uint64_t begin, bytes;     // within the parameter
-  uint64_t paramOffset;      // arena: of the segment's first byte
-  uint64_t gradOffset;       // trained only
-  uint64_t mOffset, vOffset; // trained only
+  uint64_t begin; // first element within the parameter
+  AdamWShard at;  // frozen: param, elements and paramType only
   bool trained;
   bool decays; // weight decay applies: two or more dimensions
+
+  bool hasMaster() const { return at.master != BM_NONE64; }
 };
 
 /// A parameter that this rank keeps whole in its arena.

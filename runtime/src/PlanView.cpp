@@ -175,24 +175,41 @@ bool Opener::classes(const PlanView &plan) {
     if (entry.bytes >> 62)
       return fail(what + " is too large");
     bool trained = entry.kind == BM_CLASS_TRAINED;
-    uint64_t unit = uint64_t(members.size()) * plan.header().replicas * BM_SHARD_ALIGN * 4;
+    auto isFloat = [](uint32_t type) { return type == BM_F32 || type == BM_BF16; };
+    if (trained &&
+        (!isFloat(entry.dtype) || !isFloat(entry.grad_dtype) || !isFloat(entry.moment_dtype) ||
+         (entry.dtype == BM_F32 && (entry.grad_dtype != BM_F32 || entry.moment_dtype != BM_F32))))
+      return fail(what +
+                  " is trained and of types other than float32 or bfloat16, or its gradients "
+                  "or moments are narrower than its parameters");
+    uint64_t unit = uint64_t(members.size()) * plan.header().replicas * BM_SHARD_ALIGN *
+                    elementBytes(entry.dtype);
     if (trained && entry.bytes % unit != 0)
       return fail(what + " has " + std::to_string(entry.bytes) + " bytes, not a multiple of " +
                   std::to_string(unit));
-    uint64_t shard = trained ? shardBytes(entry.bytes, members.size(), plan.header().replicas) : 0;
+    uint64_t shard = trained ? plan.shardElements(entry) : 0;
+    uint64_t moment = shard * elementBytes(entry.moment_dtype);
+    bool hasMaster = trained && members[0].master_offset != BM_NONE64;
     for (size_t i = 0; i < members.size(); ++i) {
       const bm_member &member = members[i];
       if (member.rank >= plan.header().ranks || (i && member.rank <= members[i - 1].rank))
         return fail(what + " has members out of order or range");
-      if (member.master_offset != BM_NONE64)
-        return fail(what + " has separate master weights, which this runtime does not keep");
+      if ((member.master_offset != BM_NONE64) != hasMaster)
+        return fail(what + " has master weights on some members only");
+      if (trained && (hasMaster ? entry.dtype == BM_F32 || entry.moment_dtype != BM_F32
+                                : entry.moment_dtype != entry.dtype))
+        return fail(what + (hasMaster ? " has master weights beside float32 parameters, or moments "
+                                        "that are not float32"
+                                      : " has neither master weights nor moments of its type"));
       uint64_t arena = plan.ranks()[member.rank].arena_bytes;
       auto fits = [&](uint64_t offset, uint64_t bytes) {
         return offset % BM_REGION_ALIGN == 0 && offset <= arena && bytes <= arena - offset;
       };
       if (!fits(member.param_offset, entry.bytes) ||
-          (trained && (!fits(member.grad_offset, entry.bytes) || !fits(member.m_offset, shard) ||
-                       !fits(member.v_offset, shard))))
+          (trained &&
+           (!fits(member.grad_offset, plan.elements(entry) * elementBytes(entry.grad_dtype)) ||
+            !fits(member.m_offset, moment) || !fits(member.v_offset, moment))) ||
+          (hasMaster && !fits(member.master_offset, shard * sizeof(float))))
         return fail(what + " has a region outside the arena of rank " +
                     std::to_string(member.rank) + ", or not aligned to " +
                     std::to_string(BM_REGION_ALIGN));
@@ -216,8 +233,9 @@ bool Opener::params(const PlanView &plan) {
     uint64_t bytes = plan.bytes(param);
     if (param.position > entry.bytes || bytes > entry.bytes - param.position)
       return fail(what + " lies outside its class");
-    if (entry.kind == BM_CLASS_TRAINED && param.dtype != BM_F32)
-      return fail(what + " is trained but not float32");
+    if (entry.kind == BM_CLASS_TRAINED && param.dtype != entry.dtype)
+      return fail(what + " is trained but not of its class's type, " +
+                  std::string(dtypeName(entry.dtype)));
     if (param.position % elementBytes(param.dtype) != 0)
       return fail(what + " is not aligned to its element type");
     pieces.push_back(
@@ -241,7 +259,6 @@ bool Opener::regions(const PlanView &plan) {
   std::vector<std::vector<Region>> regions(plan.header().ranks);
   for (const bm_class &entry : plan.classes()) {
     auto members = plan.members(entry);
-    uint64_t shard = shardBytes(entry.bytes, members.size(), plan.header().replicas);
     for (const bm_member &member : members) {
       auto add = [&](uint64_t offset, uint64_t bytes) {
         if (bytes)
@@ -250,9 +267,12 @@ bool Opener::regions(const PlanView &plan) {
       add(member.param_offset, entry.bytes);
       if (entry.kind != BM_CLASS_TRAINED)
         continue;
-      add(member.grad_offset, entry.bytes);
-      add(member.m_offset, shard);
-      add(member.v_offset, shard);
+      uint64_t shard = plan.shardElements(entry);
+      add(member.grad_offset, plan.elements(entry) * elementBytes(entry.grad_dtype));
+      add(member.m_offset, shard * elementBytes(entry.moment_dtype));
+      add(member.v_offset, shard * elementBytes(entry.moment_dtype));
+      if (member.master_offset != BM_NONE64)
+        add(member.master_offset, shard * sizeof(float));
       // Scratch receives other ranks' gradients: it must be clear of everything above.
       const bm_rank &rank = plan.ranks()[member.rank];
       uint64_t shards = uint64_t(members.size()) * plan.header().replicas;
@@ -292,6 +312,14 @@ std::optional<PlanView> PlanView::open(const void *data, size_t size, std::strin
       !opener.params(plan) || !opener.regions(plan) || !checkPrograms(plan, error))
     return std::nullopt;
   return plan;
+}
+
+uint64_t PlanView::elements(const bm_class &entry) const {
+  return entry.bytes / elementBytes(entry.dtype);
+}
+
+uint64_t PlanView::shardElements(const bm_class &entry) const {
+  return elements(entry) / (entry.members.count * plan->replicas);
 }
 
 uint64_t PlanView::elements(const bm_range &range) const {

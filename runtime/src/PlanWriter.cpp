@@ -28,8 +28,8 @@ uint64_t elementBytes(uint32_t dtype) {
   }
 }
 
-uint64_t paddedClassBytes(uint64_t bytes, uint32_t members, uint32_t replicas) {
-  uint64_t unit = uint64_t(members) * replicas * BM_SHARD_ALIGN * sizeof(float);
+uint64_t paddedClassBytes(uint64_t bytes, uint32_t members, uint32_t replicas, bm_dtype type) {
+  uint64_t unit = uint64_t(members) * replicas * BM_SHARD_ALIGN * elementBytes(type);
   return (bytes + unit - 1) / unit * unit;
 }
 
@@ -182,10 +182,13 @@ uint32_t PlanWriter::addInput(std::string_view name, bm_dtype dtype,
 }
 
 uint32_t PlanWriter::addClass(bm_class_kind kind, uint64_t bytes,
-                              const std::vector<bm_member> &members) {
+                              const std::vector<bm_member> &members, const ClassTypes &types) {
   bm_class entry{};
   entry.kind = kind;
   entry.bytes = bytes;
+  entry.dtype = types.value;
+  entry.grad_dtype = types.gradient;
+  entry.moment_dtype = types.moment;
   classes.push_back({members, entry});
   return classes.size() - 1;
 }
@@ -195,8 +198,8 @@ bm_member PlanWriter::frozenMember(uint32_t rank, uint64_t paramOffset) {
 }
 
 bm_member PlanWriter::trainedMember(uint32_t rank, uint64_t paramOffset, uint64_t gradOffset,
-                                    uint64_t mOffset, uint64_t vOffset) {
-  return {paramOffset, gradOffset, mOffset, vOffset, BM_NONE64, rank, 0};
+                                    uint64_t mOffset, uint64_t vOffset, uint64_t masterOffset) {
+  return {paramOffset, gradOffset, mOffset, vOffset, masterOffset, rank, 0};
 }
 
 uint32_t PlanWriter::addParameter(std::string_view name, bm_dtype dtype,

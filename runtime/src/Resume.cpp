@@ -6,6 +6,7 @@
 #include "Together.h"
 #include "Weights.h"
 #include "bigmac-rt/Error.h"
+#include "bigmac-rt/PlanWriter.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -73,21 +74,26 @@ void verifyFile(const std::string &path, const json &entry, uint32_t rank, uint3
                          " and " + std::to_string(std::min(bytes, (index + 1) * kHashBlock)));
 }
 
-void loadMoments(const SafetensorsFile &file, const Run &run) {
-  auto fetch = [&](const Segment &s, const char *suffix, uint64_t offset) {
+void loadOptimizer(const SafetensorsFile &file, const Run &run) {
+  auto fetch = [&](const Segment &s, const char *suffix, uint64_t offset, bm_dtype type) {
     const bm_param &param = run.plan.params()[s.param];
     std::string name = std::string(run.plan.text(param.name)) + suffix;
     const TensorInfo *tensor = file.find(name);
-    if (!tensor || tensor->dtype != "F32" || tensor->end - tensor->begin != run.plan.bytes(param))
+    uint64_t width = elementBytes(type);
+    if (!tensor || tensor->dtype != safetensorsType(type) ||
+        tensor->end - tensor->begin != run.plan.elements(param.dims) * width)
       throw RuntimeError("checkpoint: " + file.path() + ": expected tensor '" + name + "' " +
-                         describe("F32", run.plan.dims(param.dims)) + ", found " +
-                         (tensor ? describe(tensor->dtype, tensor->shape) : "no such tensor"));
-    run.device.upload(offset, file.data(*tensor) + s.begin, s.bytes);
+                         describe(safetensorsType(type), run.plan.dims(param.dims)) + ", found " +
+                         (tensor ? describe(tensor->dtype, tensor->shape) : "no such tensor") +
+                         "; was it saved by a program of another --precision or --master?");
+    run.device.upload(offset, file.data(*tensor) + s.begin * width, s.at.elements * width);
   };
   for (const Segment &s : run.holdings.segments)
     if (s.trained) {
-      fetch(s, ".exp_avg", s.mOffset);
-      fetch(s, ".exp_avg_sq", s.vOffset);
+      fetch(s, ".exp_avg", s.at.m, s.at.momentType);
+      fetch(s, ".exp_avg_sq", s.at.v, s.at.momentType);
+      if (s.hasMaster())
+        fetch(s, ".master", s.at.master, BM_F32);
     }
 }
 
@@ -129,7 +135,7 @@ Progress loadCheckpoint(const Run &run, const std::string &folder, json &options
   Progress progress;
   together(run.comm, [&] {
     loadWeights(SafetensorsFile(path + "/" + kModelFile), run.plan, run.holdings, run.device);
-    loadMoments(SafetensorsFile(path + "/" + kOptimizerFile), run);
+    loadOptimizer(SafetensorsFile(path + "/" + kOptimizerFile), run);
     progress.step = state.at("step");
     progress.optimizerSteps = state.at("optimizer_steps");
     progress.skippedInARow = state.at("skipped_in_a_row");

@@ -1,6 +1,7 @@
 #include "Update.h"
 
 #include "bigmac-rt/Hash.h"
+#include "bigmac-rt/PlanWriter.h"
 
 #include <numeric>
 
@@ -15,26 +16,27 @@ Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, C
     comm.prepareGroup(held.group);
 }
 
-ShardedRegion Update::region(const HeldClass &held, uint64_t offset) {
+ShardedRegion Update::region(const HeldClass &held, uint64_t offset, bm_dtype type) {
   return {held.group,
           held.self,
-          static_cast<float *>(device.address(offset)),
+          device.address(offset),
           held.shardElements,
-          static_cast<float *>(device.address(scratchOffset)),
-          scratchBytes / sizeof(float)};
+          device.address(scratchOffset),
+          scratchBytes,
+          type};
 }
 
 void Update::sumGradients() {
   comm.setOperation("gradient sums");
   for (const HeldClass &held : holdings.trained)
-    comm.reduceScatter(device, region(held, held.at.grad_offset));
+    comm.reduceScatter(device, region(held, held.at.grad_offset, held.gradType));
 }
 
 double Update::sumSquares() {
   for (size_t i = 0; i < holdings.trained.size(); ++i) {
     const HeldClass &held = holdings.trained[i];
-    uint64_t shard = held.self * held.shardElements * sizeof(float);
-    device.sumSquares(&squares[i], held.at.grad_offset + shard, held.shardElements);
+    uint64_t shard = held.self * held.shardElements * elementBytes(held.gradType);
+    device.sumSquares(&squares[i], held.at.grad_offset + shard, held.shardElements, held.gradType);
   }
   device.synchronize();
   return std::accumulate(squares, squares + holdings.trained.size(), 0.0);
@@ -47,14 +49,14 @@ void Update::step(const AdamW &how) {
     AdamW mine = how;
     if (!s.decays)
       mine.weightDecay = 0;
-    device.adamW(mine, s.paramOffset, s.gradOffset, s.mOffset, s.vOffset, s.bytes / sizeof(float));
+    device.adamW(mine, s.at);
   }
 }
 
 void Update::gatherParameters() {
   comm.setOperation("gathering parameters");
   for (const HeldClass &held : holdings.trained)
-    comm.allGather(device, region(held, held.at.param_offset));
+    comm.allGather(device, region(held, held.at.param_offset, held.type));
 }
 
 uint64_t Update::weightsHash() {
@@ -62,8 +64,8 @@ uint64_t Update::weightsHash() {
   std::string mine;
   std::vector<unsigned char> bytes;
   for (const Segment &s : holdings.segments) {
-    bytes.resize(s.bytes);
-    device.download(bytes.data(), s.paramOffset, s.bytes);
+    bytes.resize(s.at.elements * elementBytes(s.at.paramType));
+    device.download(bytes.data(), s.at.param, bytes.size());
     device.synchronize();
     uint64_t hash = hash64(bytes.data(), bytes.size());
     mine.append(reinterpret_cast<const char *>(&hash), sizeof(hash));

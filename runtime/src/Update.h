@@ -28,7 +28,7 @@ public:
   uint64_t weightsHash();
 
 private:
-  ShardedRegion region(const HeldClass &held, uint64_t offset);
+  ShardedRegion region(const HeldClass &held, uint64_t offset, bm_dtype type);
 
   const Holdings &holdings;
   Device &device;

@@ -1,5 +1,6 @@
 #include "Weights.h"
 
+#include "bigmac-rt/BFloat16.h"
 #include "bigmac-rt/Error.h"
 #include "bigmac-rt/PlanWriter.h"
 
@@ -45,8 +46,13 @@ static float fromHalf(uint16_t half) {
   return std::bit_cast<float>(sign | exponent << 23 | mantissa << 13);
 }
 
-static void convert(std::string_view dtype, const unsigned char *source, float *target,
-                    uint64_t count) {
+/// `count` numbers of a file's type as float.
+static void widen(std::string_view dtype, const unsigned char *source, float *target,
+                  uint64_t count) {
+  if (dtype == "F32") {
+    std::memcpy(target, source, count * sizeof(float));
+    return;
+  }
   for (uint64_t i = 0; i < count; ++i) {
     if (dtype == "F64") {
       double value;
@@ -56,13 +62,53 @@ static void convert(std::string_view dtype, const unsigned char *source, float *
     }
     uint16_t value;
     std::memcpy(&value, source + 2 * i, 2);
-    target[i] = dtype == "F16" ? fromHalf(value) : std::bit_cast<float>(uint32_t(value) << 16);
+    target[i] = dtype == "F16" ? fromHalf(value) : fromBFloat16(value);
   }
 }
 
 static bool convertible(const std::string &found, uint32_t wanted) {
-  return wanted == BM_F32 && (found == "F16" || found == "BF16" || found == "F64");
+  return (wanted == BM_F32 || wanted == BM_BF16) &&
+         (found == "F32" || found == "F16" || found == "BF16" || found == "F64");
 }
+
+namespace {
+
+/// Uploads tensors of a file as another type.
+class Converter {
+public:
+  Converter(const SafetensorsFile &file, Device &device) : file(file), device(device) {}
+
+  /// Elements [begin, begin + count) of `tensor` as `type`, BM_F32 or BM_BF16, to `offset`.
+  void upload(const TensorInfo &tensor, uint64_t begin, uint64_t count, uint64_t offset,
+              uint32_t type) {
+    uint64_t all = 1;
+    for (int64_t dim : tensor.shape)
+      all *= static_cast<uint64_t>(dim);
+    uint64_t width = (tensor.end - tensor.begin) / all;
+    for (uint64_t done = 0; done < count; done += kBlock) {
+      uint64_t n = std::min(kBlock, count - done);
+      wide.resize(n);
+      widen(tensor.dtype, file.data(tensor) + (begin + done) * width, wide.data(), n);
+      if (type == BM_F32) {
+        device.upload(offset + done * sizeof(float), wide.data(), n * sizeof(float));
+        continue;
+      }
+      narrow.resize(n);
+      std::transform(wide.begin(), wide.end(), narrow.begin(), toBFloat16);
+      device.upload(offset + done * sizeof(uint16_t), narrow.data(), n * sizeof(uint16_t));
+    }
+  }
+
+private:
+  static constexpr uint64_t kBlock = 1 << 16;
+
+  const SafetensorsFile &file;
+  Device &device;
+  std::vector<float> wide;
+  std::vector<uint16_t> narrow;
+};
+
+} // namespace
 
 size_t loadWeights(const SafetensorsFile &file, const PlanView &plan, const Holdings &holdings,
                    Device &device) {
@@ -81,8 +127,7 @@ size_t loadWeights(const SafetensorsFile &file, const PlanView &plan, const Hold
   if (!problems.empty())
     throw RuntimeError("weights: " + file.path() + " does not fit this model:" + problems);
 
-  constexpr uint64_t kBlock = 1 << 16;
-  std::vector<float> block;
+  Converter converter(file, device);
   for (const HeldParam &held : holdings.params) {
     const bm_param &param = plan.params()[held.param];
     const TensorInfo &tensor = *file.find(plan.text(param.name));
@@ -90,13 +135,13 @@ size_t loadWeights(const SafetensorsFile &file, const PlanView &plan, const Hold
       device.upload(held.offset, file.data(tensor), tensor.end - tensor.begin);
       continue;
     }
-    uint64_t count = plan.elements(param.dims), width = (tensor.end - tensor.begin) / count;
-    for (uint64_t at = 0; at < count; at += kBlock) {
-      block.resize(std::min(kBlock, count - at));
-      convert(tensor.dtype, file.data(tensor) + at * width, block.data(), block.size());
-      device.upload(held.offset + at * sizeof(float), block.data(), block.size() * sizeof(float));
-    }
+    converter.upload(tensor, 0, plan.elements(param.dims), held.offset, param.dtype);
   }
+  // Of the numbers before they are rounded.
+  for (const Segment &s : holdings.segments)
+    if (s.hasMaster())
+      converter.upload(*file.find(plan.text(plan.params()[s.param].name)), s.begin, s.at.elements,
+                       s.at.master, BM_F32);
   return file.tensors().size() - plan.params().size();
 }
 

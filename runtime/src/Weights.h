@@ -22,8 +22,8 @@ void checkFingerprint(const SafetensorsFile &file, const PlanView &plan);
 
 /// Copies every parameter that this rank holds to the device. All parameters of the plan are
 /// checked, on every rank: RuntimeError lists each that is missing or of another shape or type.
-/// float16, bfloat16 and float64 are converted to float32. Returns how many tensors of the file the
-/// model has not.
+/// Floats of any type are converted to float32 and bfloat16; master copies get the file's numbers
+/// before they are rounded. Returns how many tensors of the file the model has not.
 size_t loadWeights(const SafetensorsFile &file, const PlanView &plan, const Holdings &holdings,
                    Device &device);
 

@@ -9,9 +9,6 @@ import sys
 
 REFUSED = [
     ("CUDA", ["--target=cuda"], "--target=cuda is not built in this version"),
-    ("bf16", ["--precision=bf16"], "--precision=bf16 is not supported"),
-    ("bf16", ["--master=none"], "--precision=bf16"),
-    ("bf16", ["--grads=bf16"], "--precision=bf16"),
 ]
 
 

@@ -60,10 +60,14 @@ static void declare(CLI::App &app, CommandLine &options) {
   app.add_flag("--print-parameters", options.printParameters,
                "Print which parameters are trained, frozen or constant, and why");
 
-  app.add_option("--precision", options.precision, "fp32, or bf16")->capture_default_str();
-  app.add_option("--master", options.master, "Master weights with bf16: fp32 or none")
+  app.add_option("--precision", options.precision, "Of parameters and activations: fp32 or bf16")
+      ->check(choice({"fp32", "bf16"}))
       ->capture_default_str();
-  app.add_option("--grads", options.grads, "Gradients with bf16: fp32 or bf16")
+  app.add_option("--master", options.master, "Master weights with bf16: fp32 or none")
+      ->check(choice({"fp32", "none"}))
+      ->capture_default_str();
+  app.add_option("--grads", options.grads, "Gradients' accumulators with bf16: fp32 or bf16")
+      ->check(choice({"fp32", "bf16"}))
       ->capture_default_str();
   app.add_option("--memory-limit", options.memoryLimit, "Bytes a rank may use (0: any)");
   app.add_option("--recompute", options.recompute,

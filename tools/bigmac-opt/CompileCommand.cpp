@@ -37,11 +37,8 @@ static LogicalResult checkSupported(const CommandLine &options) {
   if (options.target == "cuda" && !hasCUDA(missing))
     return fail("--target=cuda: this compiler was built without " + missing +
                 "; install it and build again, or use --target=cpu");
-  if (options.precision != "fp32")
-    return fail("--precision=" + options.precision +
-                " is not supported on the CPU target, which computes in fp32");
-  if (options.master != "fp32" || options.grads != "fp32")
-    return fail("--master and --grads apply to --precision=bf16, which the CPU target lacks");
+  if (options.precision == "fp32" && (options.master != "fp32" || options.grads != "fp32"))
+    return fail("--master and --grads apply to --precision=bf16");
   if (!options.automatic && (options.world || options.globalBatch))
     return fail(
         "--world-size and --global-batch say what --auto arranges; without it give --ranks, "
@@ -197,6 +194,8 @@ static std::string canonicalOptions(const CommandLine &options) {
      << " --effort=" << options.effort << " --precision=" << options.precision;
   if (options.robust)
     os << " --robust";
+  if (options.precision != "fp32")
+    os << " --master=" << options.master << " --grads=" << options.grads;
   auto list = [&](StringRef name, const std::vector<std::string> &values) {
     for (const std::string &value : values)
       os << " " << name << "=" << value;
@@ -288,6 +287,9 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
   compile.recompute = options.recompute;
   compile.offload = options.offload;
   compile.hostLimit = options.hostLimit;
+  compile.precision = options.precision;
+  compile.master = options.master;
+  compile.grads = options.grads;
   compile.cpu = options.cpu;
   compile.cacheFolder = options.cacheFolder;
   compile.modelName = llvm::sys::path::stem(options.input).str();

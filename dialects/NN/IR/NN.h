@@ -27,6 +27,9 @@
 
 namespace bigmac::nn {
 
+/// The type that values of a float type are computed in: f32 for narrower ones.
+mlir::Type computeType(mlir::Type element);
+
 /// Name of the argument and result attribute that carries a graph input's or output's name.
 inline constexpr llvm::StringLiteral kNameAttr = "nn.name";
 

@@ -62,6 +62,10 @@ LogicalResult NNDialect::verifyRegionResultAttribute(Operation *op, unsigned, un
   return success();
 }
 
+Type bigmac::nn::computeType(Type element) {
+  return element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(element.getContext()) : element;
+}
+
 Value bigmac::nn::createReshape(OpBuilder &builder, Location loc, Value value,
                                 ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(value.getType());

@@ -18,8 +18,8 @@ static LogicalResult checkAffine(std::optional<Location> location, StringRef nam
                                  RankedTensorType input) {
   if (input.getRank() == 0)
     return emitOptionalError(location, "expects an input of rank 1 or more");
-  if (vector && (typeOf(vector).getRank() != 1 ||
-                 typeOf(vector).getDimSize(0) != input.getShape().back()))
+  if (vector &&
+      (typeOf(vector).getRank() != 1 || typeOf(vector).getDimSize(0) != input.getShape().back()))
     return emitOptionalError(location, "expects ", name, " of ", input.getShape().back(),
                              " elements, found ", typeOf(vector));
   return success();
@@ -27,6 +27,11 @@ static LogicalResult checkAffine(std::optional<Location> location, StringRef nam
 
 static RankedTensorType dropLast(RankedTensorType type) {
   return RankedTensorType::get(type.getShape().drop_back(), type.getElementType());
+}
+
+/// One number a row, in the type that rows are computed in.
+static RankedTensorType statisticsOf(RankedTensorType type) {
+  return RankedTensorType::get(type.getShape().drop_back(), computeType(type.getElementType()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -52,7 +57,9 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                              r[tr ? 1 : 0], ", which must be equal");
   SmallVector<int64_t> shape(batch);
   shape.append({l[tl ? 1 : 0], r[tr ? 0 : 1]});
-  inferred.push_back(RankedTensorType::get(shape, lhs.getElementType()));
+  Type element = lhs.getElementType();
+  inferred.push_back(
+      RankedTensorType::get(shape, adaptor.getWide() ? computeType(element) : element));
   return success();
 }
 
@@ -137,8 +144,7 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   return success();
 }
 
-LogicalResult LayerNormBackwardOp::inferReturnTypes(MLIRContext *,
-                                                    std::optional<Location> location,
+LogicalResult LayerNormBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                     Adaptor adaptor,
                                                     SmallVectorImpl<Type> &inferred) {
   RankedTensorType input = typeOf(adaptor.getInput());
@@ -211,14 +217,13 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
     return failure();
   RankedTensorType query = typeOf(adaptor.getQuery());
   SmallVector<int64_t> shape(query.getShape().drop_back());
-  auto logsumexp = RankedTensorType::get(shape, query.getElementType());
+  RankedTensorType logsumexp = statisticsOf(query);
   shape.push_back(typeOf(adaptor.getValue()).getDimSize(3));
   inferred.assign({RankedTensorType::get(shape, query.getElementType()), logsumexp});
   return success();
 }
 
-LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *,
-                                                    std::optional<Location> location,
+LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                     Adaptor adaptor,
                                                     SmallVectorImpl<Type> &inferred) {
   if (failed(checkAttention(location, adaptor.getQuery(), adaptor.getKey(), adaptor.getValue(),
@@ -231,10 +236,11 @@ LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *,
   shape.push_back(typeOf(adaptor.getValue()).getDimSize(3));
   if (typeOf(adaptor.getOutput()).getShape() != ArrayRef<int64_t>(shape) ||
       adaptor.getGrad().getType() != adaptor.getOutput().getType())
-    return emitOptionalError(location, "expects output and grad [batch, heads, queries, dv], found ",
+    return emitOptionalError(location,
+                             "expects output and grad [batch, heads, queries, dv], found ",
                              typeOf(adaptor.getOutput()), " and ", typeOf(adaptor.getGrad()));
-  inferred.assign({adaptor.getQuery().getType(), adaptor.getKey().getType(),
-                   adaptor.getValue().getType()});
+  inferred.assign(
+      {adaptor.getQuery().getType(), adaptor.getKey().getType(), adaptor.getValue().getType()});
   return success();
 }
 
@@ -247,8 +253,8 @@ static LogicalResult checkCrossEntropy(std::optional<Location> location, Value l
   RankedTensorType logits = typeOf(logitsValue), labels = typeOf(labelsValue);
   if (logits.getRank() != 2 || labels.getRank() != 1 ||
       logits.getDimSize(0) != labels.getDimSize(0))
-    return emitOptionalError(location, "expects logits [n, classes] and labels [n], found ",
-                             logits, " and ", labels);
+    return emitOptionalError(location, "expects logits [n, classes] and labels [n], found ", logits,
+                             " and ", labels);
   return success();
 }
 
@@ -257,7 +263,8 @@ LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Loca
   if (failed(checkCrossEntropy(location, adaptor.getLogits(), adaptor.getLabels())))
     return failure();
   RankedTensorType logits = typeOf(adaptor.getLogits());
-  inferred.assign({RankedTensorType::get({}, logits.getElementType()), dropLast(logits)});
+  RankedTensorType logsumexp = statisticsOf(logits);
+  inferred.assign({RankedTensorType::get({}, logsumexp.getElementType()), logsumexp});
   return success();
 }
 

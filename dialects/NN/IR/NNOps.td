@@ -36,7 +36,9 @@ def NN_ParameterOp : NN_Op<"parameter", [Symbol]> {
   let description = [{
     A named tensor that lives across steps. `trained` parameters get gradients and optimizer
     state; others are frozen and cost neither. The symbol name is the name under which checkpoints
-    keep it. `init` is its value before the first step: `#nn.external` or dense elements.
+    keep it. `init` is its value before the first step: `#nn.external` or dense elements. They may be
+    f32 where the parameter is narrower; the value is rounded then. `master`: the optimizer keeps
+    the parameter in f32 as well, and rounds that to the parameter's type after each step.
 
     ```mlir
     nn.parameter trained @"model.embed_tokens.weight" : tensor<32x64xf32>
@@ -44,9 +46,15 @@ def NN_ParameterOp : NN_Op<"parameter", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<NN_Tensor>:$type, UnitAttr:$trained,
-                       AnyAttr:$init);
-  let assemblyFormat = "(`trained` $trained^)? $sym_name `:` $type `=` $init attr-dict";
+                       AnyAttr:$init, UnitAttr:$master);
+  let assemblyFormat = [{
+    (`trained` $trained^)? (`master` $master^)? $sym_name `:` $type `=` $init attr-dict
+  }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Of the initial value: the parameter's, or f32.
+    ::mlir::Type getInitElementType();
+  }];
 }
 
 def NN_GetParameterOp : NN_Op<"get_parameter", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
@@ -92,6 +100,7 @@ class NN_ReduceOp<string mnemonic, list<Trait> traits = []> : NN_DiffOp<mnemonic
 }
 def NN_ReduceSumOp : NN_ReduceOp<"reduce_sum"> {
   let summary = "Sum over `dims` (strictly ascending), which the result does not have";
+  let description = [{ Types narrower than f32 are summed in f32, and the sum is rounded once. }];
 }
 def NN_ReduceMaxOp : NN_ReduceOp<"reduce_max"> {
   let summary = "Maximum over `dims` (strictly ascending), which the result does not have";
@@ -114,12 +123,16 @@ def NN_MatmulOp : NN_DiffOp<"matmul"> {
   let description = [{
     `lhs` is [batch..., m, k] ([batch..., k, m] with `transpose_lhs`), `rhs` is [batch..., k, n] or,
     shared by all batches, [k, n] ([n, k] with `transpose_rhs`). Batch dimensions are equal: an
-    `nn.broadcast` makes others so. fp32 accumulation for narrower types.
+    `nn.broadcast` makes others so. fp32 accumulation for narrower types; the result is rounded once,
+    or with `wide` is the f32 sum itself.
   }];
   let arguments = (ins NN_FloatTensor:$lhs, NN_FloatTensor:$rhs, UnitAttr:$transpose_lhs,
-                       UnitAttr:$transpose_rhs);
+                       UnitAttr:$transpose_rhs, UnitAttr:$wide);
   let results = (outs NN_FloatTensor:$result);
-  let assemblyFormat = "$lhs (`transposed` $transpose_lhs^)? `,` $rhs (`transposed` $transpose_rhs^)? attr-dict `:` type($lhs) `,` type($rhs)";
+  let assemblyFormat = [{
+    $lhs (`transposed` $transpose_lhs^)? `,` $rhs (`transposed` $transpose_rhs^)? (`wide` $wide^)?
+    attr-dict `:` type($lhs) `,` type($rhs)
+  }];
 }
 
 def NN_ConvOp : NN_DiffOp<"conv"> {
@@ -248,7 +261,8 @@ def NN_AttentionOp : NN_DiffOp<"attention"> {
     up to i + keys - queries. A query whose scores are all -inf gives zeros (and no gradient), as in
     PyTorch's scaled_dot_product_attention and ONNX's Attention. `logsumexp` is [batch, heads, queries], the residual from which
     the backward recomputes probabilities, so that no queries x keys tensor lives between them; it
-    is +inf for a query whose scores are all -inf.
+    is +inf for a query whose scores are all -inf. Types narrower than f32 are computed in f32, and
+    their `logsumexp` is f32; the mask may be of another float type than the rest.
   }];
   let arguments = (ins NN_FloatTensor:$query, NN_FloatTensor:$key, NN_FloatTensor:$value,
                        Optional<NN_FloatTensor>:$mask, F64Attr:$scale, UnitAttr:$causal);
@@ -289,6 +303,7 @@ def NN_EmbeddingOp : NN_DiffOp<"embedding"> {
 }
 def NN_EmbeddingBackwardOp : NN_Op<"embedding_backward", [Pure]> {
   let summary = "Cotangent of embedding's table: rows of grad added at their ids";
+  let description = [{ The result may be f32 where `grad` is narrower: nothing is rounded then. }];
   let arguments = (ins NN_IntTensor:$ids, NN_FloatTensor:$grad);
   let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = "$ids `,` $grad attr-dict `:` type($ids) `,` type($grad) `->` type($result)";
@@ -317,7 +332,7 @@ def NN_CrossEntropyOp : NN_DiffOp<"cross_entropy"> {
   let description = [{
     The mean (with `sum`: the sum) over rows whose label is not `ignore_index` of
     logsumexp(logits) - logits[label]. With no such row the mean is NaN, as in PyTorch.
-    `logsumexp` [n] is the backward's residual.
+    `logsumexp` [n] is the backward's residual. Both results are f32 where the logits are narrower.
   }];
   let arguments = (ins NN_FloatTensor:$logits, NN_IntTensor:$labels,
                        DefaultValuedAttr<I64Attr, "-100">:$ignore_index, UnitAttr:$sum);

@@ -18,8 +18,14 @@ LogicalResult ParameterOp::verify() {
   if (getTrained() && !isa<FloatType>(type.getElementType()))
     return emitOpError("is trained, so its element type must be floating-point, found ")
            << type.getElementType();
+  bool isNarrow = isa<FloatType>(type.getElementType()) &&
+                  computeType(type.getElementType()) != type.getElementType();
+  if (getMaster() && (!getTrained() || !isNarrow))
+    return emitOpError("has a master copy, so it must be trained and narrower than f32, found ")
+           << type;
+  auto wide = RankedTensorType::get(type.getShape(), Float32Type::get(getContext()));
   if (auto elements = dyn_cast<ElementsAttr>(getInit())) {
-    if (elements.getShapedType() != type)
+    if (elements.getShapedType() != type && !(isNarrow && elements.getShapedType() == wide))
       return emitOpError("has type ")
              << type << " but its value has type " << elements.getShapedType();
     return success();
@@ -28,10 +34,18 @@ LogicalResult ParameterOp::verify() {
   if (!external)
     return emitOpError("expects elements or #nn.external as its value, found ") << getInit();
   uint64_t bytes = bigmac::byteSize(type);
-  if (external.getSize() != bytes)
+  if (external.getSize() != bytes && !(isNarrow && external.getSize() == byteSize(wide)))
     return emitOpError("needs ") << bytes << " bytes, its external value has "
                                  << external.getSize();
   return success();
+}
+
+Type ParameterOp::getInitElementType() {
+  auto type = cast<RankedTensorType>(getType());
+  if (auto elements = dyn_cast<ElementsAttr>(getInit()))
+    return elements.getElementType();
+  uint64_t size = cast<ExternalAttr>(getInit()).getSize();
+  return size == byteSize(type) ? type.getElementType() : Type(Float32Type::get(getContext()));
 }
 
 LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
@@ -170,8 +184,9 @@ LogicalResult EmbeddingBackwardOp::verify() {
     return emitOpError("expects a table of rank 1 or more");
   SmallVector<int64_t> expected(ids.getShape());
   llvm::append_range(expected, table.getShape().drop_front());
+  Type element = grad.getElementType();
   if (grad.getShape() != ArrayRef<int64_t>(expected) ||
-      grad.getElementType() != table.getElementType())
+      (table.getElementType() != element && table.getElementType() != computeType(element)))
     return emitOpError("has grad ")
            << grad << " that fits no row lookup of " << table << " by " << ids;
   return success();

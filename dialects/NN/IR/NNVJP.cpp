@@ -30,8 +30,18 @@ struct Emitter {
   Value add(Value a, double b) { return add(a, splat(a, b)); }
   Value mul(Value a, double b) { return mul(a, splat(a, b)); }
   Value rsub(double a, Value b) { return sub(splat(b, a), b); }
-  Value splat(Value like, double value) {
-    return createSplat(builder, loc, like.getType(), value);
+  Value splat(Value like, double value) { return createSplat(builder, loc, like.getType(), value); }
+  /// In the type that it is computed in, and back.
+  Value wide(Value a) {
+    Type element = typeOf(a).getElementType(), type = computeType(element);
+    return element == type
+               ? a
+               : arith::ExtFOp::create(builder, loc, typeOf(a).clone(type), a).getResult();
+  }
+  Value as(Value like, Value a) {
+    return a.getType() == like.getType()
+               ? a
+               : arith::TruncFOp::create(builder, loc, like.getType(), a).getResult();
   }
   Value sum(Value a, ArrayRef<int64_t> dims) {
     return dims.empty() ? a : Value(ReduceSumOp::create(builder, loc, a, dims));
@@ -105,10 +115,13 @@ LogicalResult ReduceMaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, c
 // Linear algebra
 //===----------------------------------------------------------------------===//
 
-LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
-                                 const BitVector &wanted, SmallVectorImpl<Value> &grads) {
+LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &wanted,
+                                 SmallVectorImpl<Value> &grads) {
   Location loc = getLoc();
   Value lhs = getLhs(), rhs = getRhs(), grad = cotangents[0];
+  // Of a wide product: operands of one type again.
+  if (Type element = typeOf(lhs).getElementType(); typeOf(grad).getElementType() != element)
+    grad = arith::TruncFOp::create(builder, loc, typeOf(grad).clone(element), grad);
   bool tl = getTransposeLhs(), tr = getTransposeRhs();
   auto matmul = [&](Value a, Value b, bool ta, bool tb) -> Value {
     return MatmulOp::create(builder, loc, a, b, ta, tb);
@@ -133,9 +146,9 @@ LogicalResult MatmulOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
     if (shared && !tl) {
       auto flatten = [&](Value value) {
         int64_t columns = typeOf(value).getShape().back();
-        return createReshape(builder, loc, value,
-                             {typeOf(value).getNumElements() / std::max<int64_t>(columns, 1),
-                              columns});
+        return createReshape(
+            builder, loc, value,
+            {typeOf(value).getNumElements() / std::max<int64_t>(columns, 1), columns});
       };
       lhs = flatten(lhs);
       grad = flatten(grad);
@@ -162,10 +175,10 @@ LogicalResult SoftmaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, con
   // dx = y * (dy - sum(dy * y))
   Emitter emit{builder, getLoc()};
   int64_t last = typeOf(getInput()).getRank() - 1;
-  Value dot = emit.sum(emit.mul(cotangents[0], getResult()), {last});
-  Value centred =
-      emit.sub(cotangents[0], emit.expand(dot, typeOf(getInput()).getShape(), {last}));
-  grads.push_back(emit.mul(getResult(), centred));
+  Value y = emit.wide(getResult()), dy = emit.wide(cotangents[0]);
+  Value dot = emit.sum(emit.mul(dy, y), {last});
+  Value centred = emit.sub(dy, emit.expand(dot, typeOf(getInput()).getShape(), {last}));
+  grads.push_back(emit.as(getInput(), emit.mul(y, centred)));
   return success();
 }
 
@@ -174,17 +187,18 @@ LogicalResult LogSoftmaxOp::buildVJP(OpBuilder &builder, ValueRange cotangents, 
   // dx = dy - exp(y) * sum(dy)
   Emitter emit{builder, getLoc()};
   int64_t last = typeOf(getInput()).getRank() - 1;
-  Value total = emit.expand(emit.sum(cotangents[0], {last}), typeOf(getInput()).getShape(), {last});
-  Value probability = math::ExpOp::create(builder, getLoc(), getResult());
-  grads.push_back(emit.sub(cotangents[0], emit.mul(probability, total)));
+  Value dy = emit.wide(cotangents[0]);
+  Value total = emit.expand(emit.sum(dy, {last}), typeOf(getInput()).getShape(), {last});
+  Value probability = math::ExpOp::create(builder, getLoc(), emit.wide(getResult()));
+  grads.push_back(emit.as(getInput(), emit.sub(dy, emit.mul(probability, total))));
   return success();
 }
 
 LogicalResult SigmoidOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
                                   SmallVectorImpl<Value> &grads) {
   Emitter emit{builder, getLoc()};
-  Value s = getResult();
-  grads.push_back(emit.mul(cotangents[0], emit.mul(s, emit.rsub(1.0, s))));
+  Value s = emit.wide(getResult()), dy = emit.wide(cotangents[0]);
+  grads.push_back(emit.as(getInput(), emit.mul(dy, emit.mul(s, emit.rsub(1.0, s)))));
   return success();
 }
 
@@ -192,16 +206,16 @@ LogicalResult SiluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const 
                                SmallVectorImpl<Value> &grads) {
   // d(x s) = s (1 + x (1 - s)), s = sigmoid(x)
   Emitter emit{builder, getLoc()};
-  Value s = emit.sigmoid(getInput());
-  Value slope = emit.mul(s, emit.add(emit.mul(getInput(), emit.rsub(1.0, s)), 1.0));
-  grads.push_back(emit.mul(cotangents[0], slope));
+  Value x = emit.wide(getInput()), s = emit.sigmoid(x);
+  Value slope = emit.mul(s, emit.add(emit.mul(x, emit.rsub(1.0, s)), 1.0));
+  grads.push_back(emit.as(getInput(), emit.mul(emit.wide(cotangents[0]), slope)));
   return success();
 }
 
 LogicalResult GeluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
                                SmallVectorImpl<Value> &grads) {
   Emitter emit{builder, getLoc()};
-  Value x = getInput();
+  Value x = emit.wide(getInput());
   Value square = emit.mul(x, x);
   Value slope;
   if (getTanh()) {
@@ -219,7 +233,7 @@ LogicalResult GeluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const 
     double norm = 1.0 / std::sqrt(2.0 * std::numbers::pi);
     slope = emit.add(emit.add(emit.mul(erf, 0.5), 0.5), emit.mul(emit.mul(x, density), norm));
   }
-  grads.push_back(emit.mul(cotangents[0], slope));
+  grads.push_back(emit.as(getInput(), emit.mul(emit.wide(cotangents[0]), slope)));
   return success();
 }
 
@@ -264,8 +278,7 @@ LogicalResult RMSNormOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
     grads[0] = RMSNormBackwardOp::create(builder, getLoc(), getInput(), getRstd(), cotangents[0],
                                          getScale());
   if (getScale() && wanted[1]) {
-    Value normal =
-        emit.mul(getInput(), emit.expand(getRstd(), shape, {(int64_t)shape.size() - 1}));
+    Value normal = emit.mul(getInput(), emit.expand(getRstd(), shape, {(int64_t)shape.size() - 1}));
     grads[1] = emit.sum(emit.mul(cotangents[0], normal), leadingDims(getInput()));
   }
   return success();
@@ -283,8 +296,8 @@ LogicalResult AttentionOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
     return emitOpError("has no derivative of its mask; the mask must not depend on a trained "
                        "parameter");
   auto backward = AttentionBackwardOp::create(builder, getLoc(), getQuery(), getKey(), getValue(),
-                                              getResult(), getLogsumexp(), cotangents[0],
-                                              getMask(), getScaleAttr(), getCausalAttr());
+                                              getResult(), getLogsumexp(), cotangents[0], getMask(),
+                                              getScaleAttr(), getCausalAttr());
   grads.assign(getNumOperands(), Value());
   for (unsigned i = 0; i < 3; ++i)
     if (wanted[i])
@@ -312,13 +325,13 @@ LogicalResult GatherElementsOp::buildVJP(OpBuilder &builder, ValueRange cotangen
   return success();
 }
 
-LogicalResult CrossEntropyOp::buildVJP(OpBuilder &builder, ValueRange cotangents,
-                                       const BitVector &, SmallVectorImpl<Value> &grads) {
+LogicalResult CrossEntropyOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
+                                       SmallVectorImpl<Value> &grads) {
   if (failed(checkOnlyFirst(*this, cotangents)))
     return failure();
-  grads.assign({CrossEntropyBackwardOp::create(builder, getLoc(), getLogits(), getLabels(),
-                                               getLogsumexp(), cotangents[0],
-                                               getIgnoreIndexAttr(), getSumAttr()),
-                Value()});
+  grads.assign(
+      {CrossEntropyBackwardOp::create(builder, getLoc(), getLogits(), getLabels(), getLogsumexp(),
+                                      cotangents[0], getIgnoreIndexAttr(), getSumAttr()),
+       Value()});
   return success();
 }

@@ -91,4 +91,26 @@ def NNRaiseNorms : Pass<"nn-raise-norms"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def NNToBF16 : Pass<"nn-to-bf16", "::mlir::ModuleOp"> {
+  let summary = "Parameters and activations become bf16";
+  let description = [{
+    Of f32 values, those that depend on a parameter become bf16. f32 stay
+      - what depends on graph inputs and constants alone, such as rotary tables: it is rounded where
+        it meets a bf16 value;
+      - norms, losses and their statistics, values of one element, and the elementwise ops and
+        reductions that lead to these alone. What they read is widened, what they give is rounded
+        where a bf16 value is wanted.
+    An elementwise op with a constant that bf16 cannot hold is computed in f32 and rounded. Integers
+    and other float types stay as they are, and so do the types of the model's function.
+
+    Initial values keep their own type. With `master`, trained parameters get a master copy.
+    What is bf16 already stays so: the pass changes nothing when it is run again.
+  }];
+  let options = [
+    Option<"master", "master", "bool", /*default=*/"true",
+           "Trained parameters that become bf16 have f32 master copies">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // BIGMAC_DIALECTS_NN_TRANSFORMS_PASSES

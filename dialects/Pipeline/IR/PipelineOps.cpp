@@ -43,10 +43,16 @@ LogicalResult TaskOp::verifySymbolUses(SymbolTableCollection &symbols) {
       if (gradient && !parameter.getTrained())
         return emitOpError("makes a gradient of the frozen parameter '") << name.getValue() << "'";
       auto type = cast<RankedTensorType>(parameter.getType());
-      if (gradient)
-        arguments.push_back(MemRefType::get(type.getShape(), type.getElementType()));
-      else
+      if (!gradient) {
         arguments.push_back(type);
+        continue;
+      }
+      // Gradients may be accumulated in a wider type than the parameter's.
+      Type element = type.getElementType();
+      auto wide = MemRefType::get(type.getShape(), nn::computeType(element));
+      ArrayRef<Type> expected = callee.getArgumentTypes();
+      bool isWide = arguments.size() < expected.size() && expected[arguments.size()] == wide;
+      arguments.push_back(isWide ? wide : MemRefType::get(type.getShape(), element));
     }
     return success();
   };

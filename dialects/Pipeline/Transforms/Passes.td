@@ -66,6 +66,8 @@ def PipelineDifferentiate : Pass<"pipeline-differentiate", "::mlir::ModuleOp"> {
   let options = [
     Option<"splitWeightGradient", "split-weight-gradient", "bool", "false",
            "Split LLM backwards into input and weight gradients">,
+    Option<"narrowGradients", "narrow-gradients", "bool", "false",
+           "Accumulate gradients of parameters narrower than f32 in their type, not in f32">,
     ListOption<"recompute", "recompute", "std::string",
                "LEVEL or TASK=LEVEL: none, full, or the bytes that a second must save">,
     Option<"device", "device", "std::string", "\"cpu\"",

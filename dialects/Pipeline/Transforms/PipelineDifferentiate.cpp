@@ -2,6 +2,7 @@
 
 #include "bigmac/AutoDiff/Differentiate.h"
 #include "bigmac/AutoDiff/SplitPhases.h"
+#include "bigmac/AutoDiff/Widen.h"
 #include "dialects/Pipeline/Transforms/Passes.h"
 #include "dialects/Pipeline/Transforms/Recompute.h"
 #include "mlir/IR/IRMapping.h"
@@ -215,6 +216,8 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
     if (!grad)
       continue;
     if (i < trained.size()) {
+      if (!options.narrowGradients)
+        grad = widenUnrounded(builder, grad);
       parameterGrads.push_back({trained[i], grad});
       parameterValues.push_back(grad);
       reached.insert(trained[i]);
@@ -356,6 +359,7 @@ struct PipelineDifferentiatePass
   void runOnOperation() override {
     DifferentiateOptions options;
     options.splitWeightGradient = splitWeightGradient;
+    options.narrowGradients = narrowGradients;
     SmallVector<std::string> levels(recompute.begin(), recompute.end());
     FailureOr<RecomputeLevels> parsed = RecomputeLevels::parse(getOperation().getLoc(), levels);
     if (failed(parsed))

@@ -372,7 +372,7 @@ LogicalResult Partitioner::run() {
     return model.emitError("expected one block");
   for (auto parameter : module.getOps<nn::ParameterOp>())
     if (Type type = getElementTypeOrSelf(parameter.getType());
-        parameter.getTrained() && !type.isF32())
+        parameter.getTrained() && !type.isF32() && !type.isBF16())
       return parameter.emitError("parameter '")
              << parameter.getSymName() << "' is trained, but its type is " << type
              << "; trained parameters are f32: freeze it with --freeze=" << parameter.getSymName()

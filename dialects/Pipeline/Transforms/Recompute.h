@@ -67,6 +67,8 @@ TaskFrontier recomputeFrontier(TaskOp task, const planning::DeviceModel &device,
 struct DifferentiateOptions {
   /// Cut LLM backwards into input gradient and weight gradient.
   bool splitWeightGradient = false;
+  /// Gradients of parameters narrower than f32 are accumulated in their type, not in f32.
+  bool narrowGradients = false;
   RecomputeLevels recompute;
   /// Whose seconds are weighed against bytes.
   planning::DeviceModel device = defaultDevice();

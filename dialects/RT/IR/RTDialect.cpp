@@ -34,13 +34,25 @@ planning::Action ProgramOp::actionOf(TaskOp task, int64_t microbatch) {
   return planning::Action::ofMicrobatch(component, phase, microbatch, {0, ranks});
 }
 
+static uint64_t bytesOf(std::optional<Type> type) {
+  return type ? type->getIntOrFloatBitWidth() / 8 : sizeof(float);
+}
+uint64_t ClassOp::elementBytes() { return bytesOf(getElement()); }
+uint64_t ClassOp::gradientElementBytes() { return bytesOf(getGradient()); }
+uint64_t ClassOp::momentElementBytes() { return bytesOf(getMoment()); }
+
 LogicalResult ClassOp::verify() {
+  for (std::optional<Type> type : {getElement(), getGradient(), getMoment()})
+    if (type && !type->isF32() && !type->isBF16())
+      return emitOpError("expects types f32 or bf16, found ") << *type;
   size_t members = getMembers().size();
   size_t trained = getTrained() ? members : 0;
   if (members == 0 || getParams().size() != members || getGrads().size() != trained ||
       getFirst().size() != trained || getSecond().size() != trained)
     return emitOpError("expects one offset a member: params, and for a trained class grads, first "
                        "and second");
+  if (getMasters() && getMasters()->size() != trained)
+    return emitOpError("expects one offset a member of a trained class as masters");
   return success();
 }
 

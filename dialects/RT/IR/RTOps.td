@@ -54,19 +54,34 @@ def RT_ScalarOp : RT_ProgramItem<"scalar"> {
 def RT_ClassOp : RT_ProgramItem<"class"> {
   let summary = "Parameters that the same ranks hold, contiguous on each of them";
   let description = [{
-    `bytes` of parameters (a trained class is padded so that it cuts evenly into shards) and of
-    gradients; member i is rank `members[i]` with the region at `params[i]`, its gradients at
-    `grads[i]`, its optimizer shard's moments at `first[i]` and `second[i]`.
+    `bytes` of parameters (a trained class is padded so that it cuts evenly into shards); member i is
+    rank `members[i]` with the region at `params[i]`, its gradients at `grads[i]`, its optimizer
+    shard's moments at `first[i]` and `second[i]` and, where it has any, its shard of the f32 master
+    copies at `masters[i]`. Parameters, gradients and moments of a trained class are f32 unless it
+    says of what types they are.
   }];
   let arguments = (ins I64Attr:$id, UnitAttr:$trained, I64Attr:$bytes,
-                       DenseI64ArrayAttr:$members, DenseI64ArrayAttr:$params,
-                       DenseI64ArrayAttr:$grads, DenseI64ArrayAttr:$first,
-                       DenseI64ArrayAttr:$second);
+                       OptionalAttr<TypeAttr>:$element, OptionalAttr<TypeAttr>:$gradient,
+                       OptionalAttr<TypeAttr>:$moment, DenseI64ArrayAttr:$members,
+                       DenseI64ArrayAttr:$params, DenseI64ArrayAttr:$grads,
+                       DenseI64ArrayAttr:$first, DenseI64ArrayAttr:$second,
+                       OptionalAttr<DenseI64ArrayAttr>:$masters);
   let assemblyFormat = [{
-    $id (`trained` $trained^)? `bytes` $bytes `members` $members `params` $params `grads` $grads
-    `first` $first `second` $second attr-dict
+    $id (`trained` $trained^)? `bytes` $bytes (`of` $element^)? (`gradients` $gradient^)?
+    (`moments` $moment^)? `members` $members `params` $params `grads` $grads `first` $first
+    `second` $second (`masters` $masters^)? attr-dict
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of an element of a trained class's regions.
+    uint64_t elementBytes();
+    uint64_t gradientElementBytes();
+    uint64_t momentElementBytes();
+    /// Of the gradients on each member.
+    uint64_t gradientBytes() { return getBytes() / elementBytes() * gradientElementBytes(); }
+    /// Elements of one of `shards` shards.
+    uint64_t shardElements(uint64_t shards) { return getBytes() / elementBytes() / shards; }
+  }];
 }
 
 def RT_ParameterOp : RT_ProgramItem<"parameter"> {

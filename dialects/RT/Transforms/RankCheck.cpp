@@ -125,9 +125,13 @@ LogicalResult RankCheck::checkParameter(RunOp run, StringRef name, uint64_t offs
     return run.emitOpError("uses parameter '")
            << name << "', which rank " << rank.getRank() << " does not hold";
   size_t position = member - of.getMembers().begin();
-  uint64_t expected = (gradient ? of.getGrads() : of.getParams())[position] + parameter.position;
-  uint64_t size = of.getBytes();
-  if (offset != expected || parameter.position > size || bytes > size - parameter.position)
+  uint64_t place = parameter.position, size = of.getBytes();
+  if (gradient) {
+    place = place / of.elementBytes() * of.gradientElementBytes();
+    size = of.gradientBytes();
+  }
+  uint64_t expected = (gradient ? of.getGrads() : of.getParams())[position] + place;
+  if (offset != expected || place > size || bytes > size - place)
     return run.emitOpError("takes the ")
            << (gradient ? "gradient" : "value") << " of parameter '" << name << "' at " << offset
            << ", bytes " << bytes << ", but its class has it at " << expected;
@@ -360,7 +364,7 @@ LogicalResult RankCheck::check(ZeroOp zero) {
     auto member = llvm::find(of.getMembers(), static_cast<int64_t>(rank.getRank()));
     if (!of.getTrained() || member == of.getMembers().end() ||
         of.getGrads()[member - of.getMembers().begin()] != static_cast<int64_t>(zero.getOffset()) ||
-        of.getBytes() != zero.getBytes())
+        of.gradientBytes() != zero.getBytes())
       continue;
     if (!cleared.insert(of.getId()).second)
       return zero.emitOpError("clears the gradients of class ") << of.getId() << " again";
@@ -394,7 +398,8 @@ LogicalResult RankCheck::findRegions() {
       continue;
     size_t i = member - of.getMembers().begin();
     uint64_t bytes = of.getBytes();
-    uint64_t shard = bytes / (of.getMembers().size() * program.getReplicas());
+    uint64_t shard = of.shardElements(of.getMembers().size() * program.getReplicas());
+    uint64_t moment = shard * of.momentElementBytes();
     auto add = [&](uint64_t begin, uint64_t size, const char *what) {
       if (size)
         regions.push_back({begin, begin + size, what, of});
@@ -402,9 +407,11 @@ LogicalResult RankCheck::findRegions() {
     add(of.getParams()[i], bytes, "parameters");
     if (!of.getTrained())
       continue;
-    add(of.getGrads()[i], bytes, "gradients");
-    add(of.getFirst()[i], shard, "first moments");
-    add(of.getSecond()[i], shard, "second moments");
+    add(of.getGrads()[i], of.gradientBytes(), "gradients");
+    add(of.getFirst()[i], moment, "first moments");
+    add(of.getSecond()[i], moment, "second moments");
+    if (of.getMasters())
+      add((*of.getMasters())[i], shard * sizeof(float), "master weights");
   }
   llvm::sort(regions);
   uint64_t scratch = rank.getScratchOffset(), scratchEnd = scratch + rank.getScratchBytes();

@@ -43,24 +43,26 @@ def ConvertNNToCUDA : Pass<"convert-nn-to-cuda", "::mlir::ModuleOp"> {
 }
 
 def ExpandFloatMath : Pass<"expand-float-math"> {
-  let summary = "Write f32 exp, log, tanh, erf, sin and cos as arithmetic that vectorises";
+  let summary = "Write f32 exp, log, tanh, erf, sin, cos and bf16 conversions as arithmetic that vectorises";
   let description = [{
     Range reduction and a polynomial or rational function, branch-free, so that the loop vectoriser takes it at any
     width, without a vector math library. Within a few ulp of the exact value; infinities, NaN and
     subnormal results as the C library gives them; but the sine of more than 2^48, beyond any
     position or frequency, is NaN. log1p and expm1 are written in terms
-    of log and exp. f64 is left to the C library otherwise.
+    of log and exp. f64 is left to the C library otherwise. Conversions between bf16 and f32, for
+    which most CPUs have no instruction, become shifts and additions of integers.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
 def ConvertContractToGemm : Pass<"convert-contract-to-gemm", "::mlir::ModuleOp"> {
-  let summary = "Call the runtime's bm_sgemm for linalg.contract on f32 buffers";
+  let summary = "Call the runtime's bm_sgemm for linalg.contract";
   let description = [{
     Dimensions are merged where strides allow; transposes become flags; what is left over beside
     m, n, k and one batch dimension becomes loops around the call. A fill with zero just before
-    becomes beta = 0, anything else beta = 1. Contractions of other types, and those whose operands have
-    no unit stride, become loops.
+    becomes beta = 0, anything else beta = 1. Operands and results narrower than f32 are widened into
+    buffers of their own, and the sum is rounded once. Contractions of other types, and those whose
+    operands have no unit stride, become loops.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",

@@ -58,6 +58,8 @@ struct CompileOptions {
   int64_t hostLimit = 0;
   /// Bytes of activations that the schedule may hold, as its costs count them; 0: no limit.
   uint64_t activationLimit = 0;
+  /// "fp32" or "bf16"; with bf16 master weights "fp32" or "none", and gradients "fp32" or "bf16".
+  std::string precision = "fp32", master = "fp32", grads = "fp32";
   /// As clang's -march; of programs for CPUs.
   std::string cpu = "native";
   /// Bytes for library calls on a GPU; 0: what they are known to want.
@@ -77,7 +79,7 @@ struct CompileOptions {
 };
 
 /// Passes that lower a module from one level to a later one, up to `rt` exclusive.
-void buildTrainingPipeline(mlir::OpPassManager &passes);
+void buildTrainingPipeline(mlir::OpPassManager &passes, const CompileOptions &options);
 void buildPartitionPipeline(mlir::OpPassManager &passes, const CompileOptions &options);
 /// `recompute`: entries of pipeline-differentiate's option.
 void buildDifferentiatePipeline(mlir::OpPassManager &passes, const CompileOptions &options,

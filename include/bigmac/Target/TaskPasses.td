@@ -64,6 +64,15 @@ def TaskSplitConcats : Pass<"task-split-concats"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def TaskWidenArithmetic : Pass<"task-widen-arithmetic", "::mlir::func::FuncOp"> {
+  let summary = "Scalar arithmetic on floats narrower than f32 is in f32";
+  let description = [{
+    Operands are widened where they are read, results rounded where they are stored: between the ops
+    of one body nothing is rounded. Exactness aside, f32 is what processors have.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def TaskFuseRows : Pass<"task-fuse-rows", "::mlir::func::FuncOp"> {
   let summary = "Run ops over the same rows in one loop";
   let description = [{

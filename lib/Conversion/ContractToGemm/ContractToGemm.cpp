@@ -112,6 +112,57 @@ void declareGemm(ModuleOp module) {
   func::FuncOp::create(b, module.getLoc(), kGemmName, type).setPrivate();
 }
 
+/// Copies all elements of one buffer to another of the same shape, converting them.
+void convertInto(OpBuilder &b, Location loc, Value from, Value to) {
+  auto type = cast<MemRefType>(to.getType());
+  AffineMap identity = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(), utils::IteratorType::parallel);
+  linalg::GenericOp::create(
+      b, loc, ValueRange{from}, ValueRange{to}, ArrayRef<AffineMap>{identity, identity}, iterators,
+      [&](OpBuilder &nested, Location, ValueRange args) {
+        Type element = type.getElementType();
+        bool widens = args[0].getType().getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth();
+        Value value = widens ? arith::ExtFOp::create(nested, loc, element, args[0]).getResult()
+                             : arith::TruncFOp::create(nested, loc, element, args[0]).getResult();
+        linalg::YieldOp::create(nested, loc, value);
+      });
+}
+
+/// The contraction on f32 copies of what is narrower; the result is rounded back.
+void widen(linalg::ContractOp op) {
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  Type f32 = b.getF32Type();
+  auto isNarrow = [](Value buffer) {
+    return getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth() < 32;
+  };
+  auto copyOf = [&](Value buffer) -> Value {
+    ArrayRef<int64_t> shape = cast<MemRefType>(buffer.getType()).getShape();
+    return memref::AllocOp::create(b, loc, MemRefType::get(shape, f32));
+  };
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    if (!isNarrow(input->get()))
+      continue;
+    Value copy = copyOf(input->get());
+    convertInto(b, loc, input->get(), copy);
+    input->set(copy);
+  }
+  OpOperand &init = op.getDpsInitsMutable()[0];
+  if (!isNarrow(init.get()))
+    return;
+  Value result = init.get(), copy = copyOf(result);
+  if (linalg::FillOp fill = zeroFillBefore(op)) {
+    linalg::FillOp::create(
+        b, loc, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0)).getResult(), copy);
+    fill.erase();
+  } else {
+    convertInto(b, loc, result, copy);
+  }
+  init.set(copy);
+  b.setInsertionPointAfter(op);
+  convertInto(b, loc, copy, result);
+}
+
 struct ConvertContractToGemm : bigmac::impl::ConvertContractToGemmBase<ConvertContractToGemm> {
   void runOnOperation() override {
     SmallVector<linalg::ContractOp> ops;
@@ -121,6 +172,9 @@ struct ConvertContractToGemm : bigmac::impl::ConvertContractToGemmBase<ConvertCo
         op.emitOpError("must be bufferized before its conversion to a call");
         return signalPassFailure();
       }
+      auto isBF16 = [](Type type) { return getElementTypeOrSelf(type).isBF16(); };
+      if (llvm::any_of(op->getOperandTypes(), isBF16))
+        widen(op);
       bool isF32 = llvm::all_of(op->getOperandTypes(),
                                 [](Type type) { return getElementTypeOrSelf(type).isF32(); });
       std::optional<GemmShape> shape;

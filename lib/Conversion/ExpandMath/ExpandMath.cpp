@@ -9,6 +9,7 @@
 #include "bigmac/Conversion/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -260,6 +261,7 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
                  Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>,
                  ExpandAnyWidth<math::Log1pOp, expandLog1p>,
                  ExpandAnyWidth<math::ExpM1Op, expandExpm1>>(&getContext());
+    arith::populateExpandBFloat16Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -2,6 +2,8 @@
 
 #include "Emitter.h"
 
+#include "dialects/NN/IR/NN.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -12,6 +14,7 @@
 #include <limits>
 
 using namespace mlir;
+using namespace bigmac;
 using namespace bigmac::lowering;
 
 //===----------------------------------------------------------------------===//
@@ -59,6 +62,20 @@ Value Emitter::maximum(Value a, Value b) {
 }
 Value Emitter::select(Value condition, Value a, Value b) {
   return arith::SelectOp::create(builder, loc, condition, a, b);
+}
+Value Emitter::widen(Value a) {
+  Type type = a.getType();
+  if (!isa<FloatType>(type) || nn::computeType(type) == type)
+    return a;
+  return arith::ExtFOp::create(builder, loc, nn::computeType(type), a);
+}
+Value Emitter::roundTo(Type type, Value a) {
+  if (a.getType() == type)
+    return a;
+  auto extend = a.getDefiningOp<arith::ExtFOp>();
+  if (extend && extend.getIn().getType() == type)
+    return extend.getIn();
+  return arith::TruncFOp::create(builder, loc, type, a);
 }
 Value Emitter::toIndex(Value a) {
   return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), a);
@@ -108,6 +125,18 @@ SmallVector<Value> Emitter::generic(unsigned rank, ArrayRef<Access> inputs,
   return SmallVector<Value>(op->getResults());
 }
 
+/// Calls `body` with its arguments widened; `element` is what its result is rounded to. What is only
+/// moved leaves widenings without a use.
+static Value inWide(Emitter &e, ValueRange args, Type element,
+                    llvm::function_ref<Value(Emitter &, ValueRange)> body) {
+  SmallVector<Value> wide = llvm::map_to_vector(args, [&](Value arg) { return e.widen(arg); });
+  return e.roundTo(element, body(e, wide));
+}
+
+static Type computeType(Type element) {
+  return isa<FloatType>(element) ? nn::computeType(element) : element;
+}
+
 static SmallVector<int64_t> iota(int64_t count) {
   return llvm::to_vector(llvm::seq<int64_t>(0, count));
 }
@@ -117,8 +146,21 @@ Value Emitter::map(ArrayRef<int64_t> shape, Type element, ArrayRef<Access> input
   unsigned rank = shape.size();
   return generic(rank, inputs, {{empty(shape, element), iota(rank)}},
                  [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
-                   return {body(e, args.drop_back())};
+                   return {inWide(e, args.drop_back(), element, body)};
                  })[0];
+}
+
+Value Emitter::widenTensor(Value tensor) {
+  RankedTensorType type = typeOf(tensor);
+  return roundTensor(tensor, computeType(type.getElementType()));
+}
+
+Value Emitter::roundTensor(Value tensor, Type element) {
+  RankedTensorType type = typeOf(tensor);
+  if (type.getElementType() == element)
+    return tensor;
+  return map(type.getShape(), element, {{tensor, iota(type.getRank())}},
+             [](Emitter &, ValueRange args) { return args[0]; });
 }
 
 static SmallVector<int64_t> gather(ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
@@ -127,28 +169,33 @@ static SmallVector<int64_t> gather(ArrayRef<int64_t> shape, ArrayRef<int64_t> di
 
 Value Emitter::sum(ArrayRef<int64_t> shape, ArrayRef<int64_t> kept, Type element,
                    ArrayRef<Access> inputs, llvm::function_ref<Value(Emitter &, ValueRange)> body) {
-  Value init = filled(gather(shape, kept), element, 0.0);
-  return generic(shape.size(), inputs, {{init, llvm::to_vector(kept)}},
-                 [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
-                   return {e.accumulate(args.back(), body(e, args.drop_back()))};
-                 })[0];
+  Type wide = computeType(element);
+  Value init = filled(gather(shape, kept), wide, 0.0);
+  Value result =
+      generic(shape.size(), inputs, {{init, llvm::to_vector(kept)}},
+              [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
+                return {e.accumulate(args.back(), inWide(e, args.drop_back(), wide, body))};
+              })[0];
+  return roundTensor(result, element);
 }
 
 Value Emitter::max(ArrayRef<int64_t> shape, ArrayRef<int64_t> kept, Type element,
                    ArrayRef<Access> inputs, llvm::function_ref<Value(Emitter &, ValueRange)> body) {
   Value least;
+  Type wide = computeType(element);
   if (isa<FloatType>(element)) {
-    least = constant(element, -std::numeric_limits<double>::infinity());
+    least = constant(wide, -std::numeric_limits<double>::infinity());
   } else {
     unsigned width = element.getIntOrFloatBitWidth();
     APInt value = width == 1 ? APInt(1, 0) : APInt::getSignedMinValue(width);
     least = arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(element, value));
   }
   Value init = filled(gather(shape, kept), least);
-  return generic(shape.size(), inputs, {{init, llvm::to_vector(kept)}},
-                 [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
-                   return {e.maximum(args.back(), body(e, args.drop_back()))};
-                 })[0];
+  Value result = generic(shape.size(), inputs, {{init, llvm::to_vector(kept)}},
+                         [&](Emitter &e, ValueRange args) -> SmallVector<Value> {
+                           return {e.maximum(args.back(), inWide(e, args.drop_back(), wide, body))};
+                         })[0];
+  return roundTensor(result, element);
 }
 
 Value Emitter::contract(unsigned rank, Access lhs, Access rhs, Access init) {

@@ -53,6 +53,10 @@ public:
   /// The larger; NaN where either is NaN.
   mlir::Value maximum(mlir::Value a, mlir::Value b);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  /// A float narrower than f32 in f32; anything else as it is.
+  mlir::Value widen(mlir::Value a);
+  /// `a` rounded to `type`, where that is narrower; what was only widened is itself again.
+  mlir::Value roundTo(mlir::Type type, mlir::Value a);
   /// An integer of any width as index (sign extended).
   mlir::Value toIndex(mlir::Value a);
 
@@ -70,6 +74,9 @@ public:
   llvm::SmallVector<mlir::Value> generic(unsigned rank, llvm::ArrayRef<Access> inputs,
                                          llvm::ArrayRef<Access> outputs, Body body);
 
+  // The bodies of these see floats narrower than f32 in f32, and reductions are in f32: a result of
+  // a narrower `element` is rounded once.
+
   /// result[d...] = body(inputs) over `shape`.
   mlir::Value map(llvm::ArrayRef<int64_t> shape, mlir::Type element, llvm::ArrayRef<Access> inputs,
                   llvm::function_ref<mlir::Value(Emitter &, mlir::ValueRange)> body);
@@ -85,7 +92,12 @@ public:
                   llvm::ArrayRef<Access> inputs,
                   llvm::function_ref<mlir::Value(Emitter &, mlir::ValueRange)> body);
 
-  /// linalg.contract of `lhs` and `rhs` added to `init`, over `rank` dimensions.
+  /// A tensor of floats narrower than f32 in f32; anything else as it is. And back.
+  mlir::Value widenTensor(mlir::Value tensor);
+  mlir::Value roundTensor(mlir::Value tensor, mlir::Type element);
+
+  /// linalg.contract of `lhs` and `rhs` added to `init`, over `rank` dimensions. Sums of types
+  /// narrower than f32 are in f32 all the same, and rounded once.
   mlir::Value contract(unsigned rank, Access lhs, Access rhs, Access init);
 
   /// Loops `for i in [0, trips)`, carrying `inits`. No loop for a single trip.

@@ -25,7 +25,7 @@ struct RowStatistics {
 
 Value rowMax(Emitter &e, Value input) {
   RankedTensorType type = typeOf(input);
-  return e.max(type.getShape(), iota(type.getRank() - 1), type.getElementType(),
+  return e.max(type.getShape(), iota(type.getRank() - 1), nn::computeType(type.getElementType()),
                {{input, iota(type.getRank())}}, [](Emitter &, ValueRange args) { return args[0]; });
 }
 
@@ -35,7 +35,7 @@ struct LowerSoftmax : OpConversionPattern<nn::SoftmaxOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RankedTensorType type = op.getType();
-    Type element = type.getElementType();
+    Type element = nn::computeType(type.getElementType());
     SmallVector<int64_t> full = iota(type.getRank()), row = iota(type.getRank() - 1);
     Value max = rowMax(e, adaptor.getInput());
     Value exps = e.map(type.getShape(), element, {{adaptor.getInput(), full}, {max, row}},
@@ -47,7 +47,7 @@ struct LowerSoftmax : OpConversionPattern<nn::SoftmaxOp> {
           return e.div(e.constant(args[0].getType(), 1.0), args[0]);
         });
     rewriter.replaceOp(op,
-                       e.map(type.getShape(), element, {{exps, full}, {inverse, row}},
+                       e.map(type.getShape(), type.getElementType(), {{exps, full}, {inverse, row}},
                              [](Emitter &e, ValueRange args) { return e.mul(args[0], args[1]); }));
     return success();
   }
@@ -59,17 +59,18 @@ struct LowerLogSoftmax : OpConversionPattern<nn::LogSoftmaxOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RankedTensorType type = op.getType();
-    Type element = type.getElementType();
+    Type element = nn::computeType(type.getElementType());
     SmallVector<int64_t> full = iota(type.getRank()), row = iota(type.getRank() - 1);
     Value max = rowMax(e, adaptor.getInput());
     Value sum = e.sum(type.getShape(), row, element, {{adaptor.getInput(), full}, {max, row}},
                       [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
     Value log = e.map(type.getShape().drop_back(), element, {{sum, row}},
                       [](Emitter &e, ValueRange args) { return e.log(args[0]); });
-    rewriter.replaceOp(
-        op,
-        e.map(type.getShape(), element, {{adaptor.getInput(), full}, {max, row}, {log, row}},
-              [](Emitter &e, ValueRange args) { return e.sub(e.sub(args[0], args[1]), args[2]); }));
+    rewriter.replaceOp(op, e.map(type.getShape(), type.getElementType(),
+                                 {{adaptor.getInput(), full}, {max, row}, {log, row}},
+                                 [](Emitter &e, ValueRange args) {
+                                   return e.sub(e.sub(args[0], args[1]), args[2]);
+                                 }));
     return success();
   }
 };

@@ -32,7 +32,8 @@ struct Shape {
   Shape(RankedTensorType query, RankedTensorType key, RankedTensorType value, bool causal)
       : batch(query.getDimSize(0)), heads(query.getDimSize(1)), kvHeads(key.getDimSize(1)),
         queries(query.getDimSize(2)), keys(key.getDimSize(2)), depth(query.getDimSize(3)),
-        valueDepth(value.getDimSize(3)), causal(causal), element(query.getElementType()) {}
+        valueDepth(value.getDimSize(3)), causal(causal),
+        element(nn::computeType(query.getElementType())) {}
 
   int64_t batch, heads, kvHeads, queries, keys, depth, valueDepth;
   bool causal;
@@ -105,6 +106,7 @@ Value insertRows(Emitter &e, Value part, Value into, Value batch, Value head, Op
 }
 
 Value toHeadMajor(Emitter &e, Value value, RankedTensorType type) {
+  value = e.roundTensor(value, type.getElementType());
   Value init = e.empty(type.getShape(), type.getElementType());
   return linalg::TransposeOp::create(e.builder, e.loc, value, init, ArrayRef<int64_t>{0, 2, 1, 3})
       .getResult()[0];
@@ -241,9 +243,9 @@ struct LowerAttention : OpConversionPattern<nn::AttentionOp> {
     Shape shape(op.getQuery().getType(), op.getKey().getType(), op.getValue().getType(),
                 op.getCausal());
     Attention attention{shape,
-                        adaptor.getQuery(),
-                        adaptor.getKey(),
-                        adaptor.getValue(),
+                        e.widenTensor(adaptor.getQuery()),
+                        e.widenTensor(adaptor.getKey()),
+                        e.widenTensor(adaptor.getValue()),
                         adaptor.getMask(),
                         op.getScale().convertToDouble()};
     Value result =
@@ -313,11 +315,13 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     Shape shape(op.getQuery().getType(), op.getKey().getType(), op.getValue().getType(),
                 op.getCausal());
     Attention attention{shape,
-                        adaptor.getQuery(),
-                        adaptor.getKey(),
-                        adaptor.getValue(),
+                        e.widenTensor(adaptor.getQuery()),
+                        e.widenTensor(adaptor.getKey()),
+                        e.widenTensor(adaptor.getValue()),
                         adaptor.getMask(),
                         op.getScale().convertToDouble()};
+    Residuals residuals{e.widenTensor(adaptor.getOutput()), adaptor.getLogsumexp(),
+                        e.widenTensor(adaptor.getGrad())};
     // A frozen projection leaves its cotangent without a use.
     SmallVector<Value> carried(3);
     SmallVector<int> slots;
@@ -337,7 +341,7 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     auto results = attention.forEachBlock(
         e, 64 * 1024, inits,
         [&](Emitter &e, const Head &head, const Block &block, ValueRange values) {
-          return backward(e, attention, adaptor, slots, head, block, SmallVector<Value>(values));
+          return backward(e, attention, residuals, slots, head, block, SmallVector<Value>(values));
         });
     SmallVector<Value> replacements;
     for (auto [slot, result] : llvm::zip_equal(slots, op->getResults())) {
@@ -349,8 +353,14 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     return success();
   }
 
-  static SmallVector<Value> backward(Emitter &e, const Attention &attention, OpAdaptor operands,
-                                     ArrayRef<int> slots, const Head &head, const Block &block,
+  /// What the backward has beside the forward's operands.
+  struct Residuals {
+    Value output, logsumexp, grad;
+  };
+
+  static SmallVector<Value> backward(Emitter &e, const Attention &attention,
+                                     const Residuals &operands, ArrayRef<int> slots,
+                                     const Head &head, const Block &block,
                                      SmallVector<Value> carried) {
     const Shape &shape = attention.shape;
     SmallVector<int64_t> space = {block.rows, block.keys};
@@ -358,8 +368,8 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     auto rowsOf = [&](Value tensor, int64_t depth) {
       return headSlice(e, tensor, head.batch, head.head, block.start, block.rows, depth);
     };
-    Value logsumexp = e.slice(operands.getLogsumexp(), {head.batch, head.head, block.start},
-                              {1, 1, block.rows}, {2});
+    Value logsumexp =
+        e.slice(operands.logsumexp, {head.batch, head.head, block.start}, {1, 1, block.rows}, {2});
     Value products = attention.products(e, head, block);
     SmallVector<Access> inputs = attention.scoreInputs(e, products, head, block);
     inputs.push_back({logsumexp, {0}});
@@ -367,7 +377,7 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     Value probabilities = e.map(space, shape.element, inputs, [&](Emitter &e, ValueRange args) {
       return e.exp(e.sub(attention.score(e, args, block, visible), args.back()));
     });
-    Value grad = rowsOf(operands.getGrad(), shape.valueDepth);
+    Value grad = rowsOf(operands.grad, shape.valueDepth);
     if (slots[2] >= 0) {
       Value &slot = carried[slots[2]];
       Value old = rowSlice(e, slot, head.batch, head.kvHead, zero, block.keys, shape.valueDepth);
@@ -376,7 +386,7 @@ struct LowerAttentionBackward : OpConversionPattern<nn::AttentionBackwardOp> {
     }
     if (slots[0] < 0 && slots[1] < 0)
       return carried;
-    Value output = rowsOf(operands.getOutput(), shape.valueDepth);
+    Value output = rowsOf(operands.output, shape.valueDepth);
     Value delta = e.sum({block.rows, shape.valueDepth}, {0}, shape.element,
                         {{grad, {0, 1}}, {output, {0, 1}}},
                         [](Emitter &e, ValueRange args) { return e.mul(args[0], args[1]); });

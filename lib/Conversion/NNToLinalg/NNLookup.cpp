@@ -90,7 +90,8 @@ struct LowerEmbeddingBackward : OpConversionPattern<nn::EmbeddingBackwardOp> {
           Value part = e.slice(grad, rowAt(e, i), {1, width}, {1});
           Value sum = e.generic(1, {{part, {0}}}, {{row, {0}}},
                                 [](Emitter &e, ValueRange args) -> SmallVector<Value> {
-                                  return {e.add(args[0], args[1])};
+                                  Value sum = e.add(e.widen(args[0]), e.widen(args[1]));
+                                  return {e.roundTo(args[1].getType(), sum)};
                                 })[0];
           return {e.insert(sum, carried[0], rowAt(e, position), {1, width})};
         })[0];
@@ -154,8 +155,8 @@ struct LowerGatherElementsBackward : OpConversionPattern<nn::GatherElementsBackw
       Value position = e.checkedIndex(id, size, /*wrap=*/true);
       Value part = tensor::ExtractOp::create(e.builder, e.loc, grad, ValueRange{i, j});
       Value old = tensor::ExtractOp::create(e.builder, e.loc, into, ValueRange{i, position});
-      return {tensor::InsertOp::create(e.builder, e.loc, e.add(old, part), into,
-                                       ValueRange{i, position})};
+      Value sum = e.roundTo(type.getElementType(), e.add(e.widen(old), e.widen(part)));
+      return {tensor::InsertOp::create(e.builder, e.loc, sum, into, ValueRange{i, position})};
     };
     Value result = e.loop(rows, init, [&](Emitter &e, Value i, ValueRange carried) {
       return e.loop(columns, carried, [&](Emitter &e, Value j, ValueRange carried) {

@@ -52,7 +52,7 @@ struct LowerCrossEntropy : OpConversionPattern<nn::CrossEntropyOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RankedTensorType type = op.getLogits().getType();
-    Type element = type.getElementType();
+    Type element = nn::computeType(type.getElementType());
     int64_t rows = type.getDimSize(0), classes = type.getDimSize(1);
     Access logits = {adaptor.getLogits(), {0, 1}};
     Value max = e.max(type.getShape(), {0}, element, {logits},
@@ -73,7 +73,7 @@ struct LowerCrossEntropy : OpConversionPattern<nn::CrossEntropyOp> {
             Value logit =
                 tensor::ExtractOp::create(e.builder, e.loc, logits.tensor, ValueRange{i, position});
             Value row = tensor::ExtractOp::create(e.builder, e.loc, lse, i);
-            Value loss = e.sub(row, logit);
+            Value loss = e.sub(row, e.widen(logit));
             if (element != f64)
               loss = arith::ExtFOp::create(e.builder, e.loc, f64, loss);
             return {e.add(carried[0], loss), e.add(carried[1], 1.0)};
@@ -96,8 +96,8 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
                                 ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     RankedTensorType type = op.getLogits().getType();
-    Type element = type.getElementType();
-    int64_t rows = type.getDimSize(0), classes = type.getDimSize(1);
+    Type element = nn::computeType(type.getElementType());
+    int64_t rows = type.getDimSize(0);
     Value labels = adaptor.getLabels();
     Type labelType = typeOf(labels).getElementType();
     bool canIgnore = fits(op.getIgnoreIndex(), labelType);
@@ -120,24 +120,23 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
     Value weight = e.map({rows}, element, {{labels, {0}}}, [&](Emitter &e, ValueRange args) {
       return canIgnore ? e.select(labelCounts(e, args[0], op.getIgnoreIndex()), grad, zero) : grad;
     });
+    // Labels are classes: the forward of the same microbatch has checked them. 32 bits keep the
+    // comparison as wide as the entries.
+    Type i32 = rewriter.getI32Type();
+    Value label = e.map({rows}, i32, {{labels, {0}}}, [&](Emitter &e, ValueRange args) -> Value {
+      return arith::IndexCastOp::create(e.builder, e.loc, i32, e.toIndex(args[0]));
+    });
     Value result = e.map(
-        type.getShape(), element,
-        {{adaptor.getLogits(), {0, 1}}, {adaptor.getLogsumexp(), {0}}, {weight, {0}}},
-        [](Emitter &e, ValueRange args) { return e.mul(e.exp(e.sub(args[0], args[1])), args[2]); });
-    result =
-        e.loop(rows, result, [&](Emitter &e, Value i, ValueRange carried) -> SmallVector<Value> {
-          Value label = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
-          auto counted = [&](Emitter &e) -> SmallVector<Value> {
-            Value position = e.checkedIndex(label, classes, /*wrap=*/false);
-            Value old =
-                tensor::ExtractOp::create(e.builder, e.loc, carried[0], ValueRange{i, position});
-            return {tensor::InsertOp::create(e.builder, e.loc, e.sub(old, grad), carried[0],
-                                             ValueRange{i, position})};
-          };
-          if (!canIgnore)
-            return counted(e);
-          return when(e, labelCounts(e, label, op.getIgnoreIndex()), carried, counted);
-        })[0];
+        type.getShape(), type.getElementType(),
+        {{adaptor.getLogits(), {0, 1}}, {adaptor.getLogsumexp(), {0}}, {weight, {0}}, {label, {0}}},
+        [&](Emitter &e, ValueRange args) {
+          Value column = arith::IndexCastOp::create(e.builder, e.loc, i32,
+                                                    linalg::IndexOp::create(e.builder, e.loc, 1));
+          Value isLabel =
+              arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::eq, column, args[3]);
+          Value hit = e.select(isLabel, e.constant(element, 1.0), e.constant(element, 0.0));
+          return e.mul(e.sub(e.exp(e.sub(args[0], args[1])), hit), args[2]);
+        });
     rewriter.replaceOp(op, result);
     return success();
   }

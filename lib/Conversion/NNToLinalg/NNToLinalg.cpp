@@ -35,10 +35,11 @@ LogicalResult checkElementTypes(ModuleOp module) {
       return WalkResult::advance();
     for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
       Type element = getElementTypeOrSelf(type);
-      bool isNarrow = isa<FloatType>(element) && !element.isF32() && !element.isF64();
+      bool isNarrow =
+          isa<FloatType>(element) && !element.isBF16() && !element.isF32() && !element.isF64();
       if (isNarrow || isa<ComplexType>(element)) {
         op->emitOpError("has element type ")
-            << element << ", which the CPU target does not compute in; use f32";
+            << element << ", which the CPU target does not compute in; use f32 or bf16";
         return WalkResult::interrupt();
       }
     }

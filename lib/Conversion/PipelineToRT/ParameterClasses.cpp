@@ -4,6 +4,7 @@
 
 #include "bigmac-rt/PlanWriter.h"
 #include "bigmac/Support/ByteSize.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include <map>
 #include <set>
@@ -23,12 +24,37 @@ uint64_t ParameterLayout::valueOffset(StringRef name, int64_t rank) const {
 uint64_t ParameterLayout::gradientOffset(StringRef name, int64_t rank) const {
   Place place = places.lookup(name);
   const ParameterClass &cls = classes[place.classIndex];
-  return cls.grads[llvm::find(cls.members, rank) - cls.members.begin()] + place.position;
+  uint64_t position =
+      place.position * cls.gradient.getIntOrFloatBitWidth() / cls.element.getIntOrFloatBitWidth();
+  return cls.grads[llvm::find(cls.members, rank) - cls.members.begin()] + position;
 }
+
+static bm_dtype dtypeOf(Type type) { return type.isBF16() ? BM_BF16 : BM_F32; }
+
+namespace {
+/// What parameters of one class have in common. Types compare by their dtype, so that the order of
+/// classes is that of the program.
+struct ClassKey {
+  bool trained, master;
+  bm_dtype element, gradient;
+  std::set<int64_t> ranks;
+  auto operator<=>(const ClassKey &) const = default;
+};
+} // namespace
 
 ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module,
                                          int64_t replicas) {
   std::map<StringRef, std::set<int64_t>> holders;
+  // Tasks say in their functions what type they accumulate a gradient in.
+  llvm::DenseMap<StringRef, Type> gradients;
+  SymbolTable symbols(module);
+  for (TaskOp task : program.tasks()) {
+    auto arguments = symbols.lookup<func::FuncOp>(task.getCallee()).getArgumentTypes();
+    auto accumulators = arguments.take_back(task.getGradients().size());
+    for (auto [name, type] :
+         llvm::zip_equal(task.getGradients().getAsRange<FlatSymbolRefAttr>(), accumulators))
+      gradients[name.getValue()] = getElementTypeOrSelf(type);
+  }
   for (TaskOp task : program.tasks())
     for (ArrayAttr names : {task.getParameters(), task.getGradients()})
       for (auto name : names.getAsRange<FlatSymbolRefAttr>()) {
@@ -42,17 +68,32 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
       }
 
   ParameterLayout layout;
-  std::map<std::pair<bool, std::set<int64_t>>, unsigned> classOf;
+  std::map<ClassKey, unsigned> classOf;
   for (auto parameter : module.getOps<nn::ParameterOp>()) {
     auto it = holders.find(parameter.getSymName());
     if (it == holders.end())
       continue;
     layout.parameters.push_back(parameter);
-    auto [entry, inserted] =
-        classOf.try_emplace({parameter.getTrained(), it->second}, layout.classes.size());
+    ClassKey key{parameter.getTrained(), parameter.getMaster(), BM_F32, BM_F32, it->second};
+    Type element = getElementTypeOrSelf(parameter.getType());
+    Type gradient = gradients.lookup(parameter.getSymName());
+    if (key.trained) {
+      if (!gradient)
+        gradient = element;
+      key.element = dtypeOf(element);
+      key.gradient = dtypeOf(gradient);
+    }
+    auto [entry, inserted] = classOf.try_emplace(std::move(key), layout.classes.size());
     if (inserted) {
       ParameterClass &cls = layout.classes.emplace_back();
       cls.trained = parameter.getTrained();
+      if (cls.trained) {
+        cls.master = parameter.getMaster();
+        cls.element = element;
+        cls.gradient = gradient;
+        // As torch.optim.AdamW has them: in the type of what is updated.
+        cls.moment = cls.master ? Type(Float32Type::get(module.getContext())) : element;
+      }
       cls.members.assign(it->second.begin(), it->second.end());
     }
     ParameterClass &cls = layout.classes[entry->second];
@@ -63,8 +104,13 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
   layout.end.assign(program.ranks(), 0);
   for (ParameterClass &cls : layout.classes) {
     if (cls.trained) {
-      cls.bytes = rt::paddedClassBytes(cls.bytes, cls.members.size(), replicas);
-      cls.shardBytes = rt::shardBytes(cls.bytes, cls.members.size(), replicas);
+      bm_dtype type = dtypeOf(cls.element);
+      cls.bytes = rt::paddedClassBytes(cls.bytes, cls.members.size(), replicas, type);
+      uint64_t elements = cls.bytes / rt::elementBytes(type);
+      uint64_t shard = elements / (cls.members.size() * replicas);
+      cls.gradientBytes = elements * rt::elementBytes(dtypeOf(cls.gradient));
+      cls.momentBytes = shard * rt::elementBytes(dtypeOf(cls.moment));
+      cls.masterBytes = cls.master ? shard * sizeof(float) : 0;
     }
     for (int64_t rank : cls.members) {
       uint64_t &end = layout.end[rank];
@@ -75,9 +121,11 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
       take(cls.params, cls.bytes);
       if (!cls.trained)
         continue;
-      take(cls.grads, cls.bytes);
-      take(cls.first, cls.shardBytes);
-      take(cls.second, cls.shardBytes);
+      take(cls.grads, cls.gradientBytes);
+      take(cls.first, cls.momentBytes);
+      take(cls.second, cls.momentBytes);
+      if (cls.master)
+        take(cls.masters, cls.masterBytes);
     }
   }
   return layout;

@@ -12,16 +12,21 @@
 namespace bigmac {
 
 /// Parameters that the same ranks hold. Regions are contiguous; a trained class has, on each
-/// member, one region of values, one of gradients, and a shard of each optimizer moment.
+/// member, one region of values, one of gradients, a shard of each optimizer moment, and one of the
+/// master copies where there are any. All of a region is of one type.
 struct ParameterClass {
-  bool trained = false;
+  bool trained = false, master = false;
+  /// Of a trained class.
+  mlir::Type element, gradient, moment;
   llvm::SmallVector<int64_t> members;
   /// Bytes of the parameter region; trained: padded to whole shards.
   uint64_t bytes = 0;
-  /// Of each moment on each member; 0 where frozen.
-  uint64_t shardBytes = 0;
+  /// Trained: of the gradients on each member; of each moment and of the master copies there.
+  uint64_t gradientBytes = 0, momentBytes = 0, masterBytes = 0;
   /// By member: offsets in its arena.
-  llvm::SmallVector<int64_t> params, grads, first, second;
+  llvm::SmallVector<int64_t> params, grads, first, second, masters;
+
+  uint64_t optimizerBytes() const { return 2 * momentBytes + masterBytes; }
 };
 
 /// All classes, and where each parameter is.

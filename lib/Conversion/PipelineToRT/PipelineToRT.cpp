@@ -75,9 +75,15 @@ void Converter::writeDeclarations(OpBuilder &builder) {
   }
   for (auto &[name, scalar] : scalars)
     rt::ScalarOp::create(builder, loc, name.getValue(), scalar.loss, scalar.weight, scalar.terms);
-  for (auto [id, cls] : llvm::enumerate(layout.classes))
-    rt::ClassOp::create(builder, loc, id, cls.trained, cls.bytes, cls.members, cls.params,
-                        cls.grads, cls.first, cls.second);
+  for (auto [id, cls] : llvm::enumerate(layout.classes)) {
+    // Named where they are not f32.
+    bool isNarrow = cls.trained && !cls.element.isF32();
+    auto typeOf = [&](Type type) { return isNarrow ? TypeAttr::get(type) : TypeAttr(); };
+    rt::ClassOp::create(
+        builder, loc, id, cls.trained, cls.bytes, typeOf(cls.element), typeOf(cls.gradient),
+        typeOf(cls.moment), cls.members, cls.params, cls.grads, cls.first, cls.second,
+        cls.master ? builder.getDenseI64ArrayAttr(cls.masters) : DenseI64ArrayAttr());
+  }
   for (nn::ParameterOp parameter : layout.parameters) {
     ParameterLayout::Place place = layout.places.lookup(parameter.getSymName());
     rt::ParameterOp::create(builder, parameter.getLoc(), parameter.getSymName(), place.classIndex,
@@ -115,7 +121,7 @@ void Converter::writeInstructions(OpBuilder &builder, uint32_t rank, const RankP
   for (const ParameterClass &cls : layout.classes) {
     auto member = llvm::find(cls.members, static_cast<int64_t>(rank));
     if (cls.trained && member != cls.members.end())
-      rt::ZeroOp::create(builder, loc, cls.grads[member - cls.members.begin()], cls.bytes);
+      rt::ZeroOp::create(builder, loc, cls.grads[member - cls.members.begin()], cls.gradientBytes);
   }
   // Slots are reused as soon as they are waited for.
   SmallVector<int64_t> freeSlots;
@@ -277,8 +283,8 @@ LogicalResult Converter::writeRank(OpBuilder &builder, uint32_t rank, const Rank
     memory[BM_MEM_PARAMETERS] += cls.bytes;
     if (!cls.trained)
       continue;
-    memory[BM_MEM_GRADIENTS] += cls.bytes;
-    memory[BM_MEM_OPTIMIZER] += 2 * cls.shardBytes;
+    memory[BM_MEM_GRADIENTS] += cls.gradientBytes;
+    memory[BM_MEM_OPTIMIZER] += cls.optimizerBytes();
   }
   for (bm_memory kind : {BM_MEM_LLM, BM_MEM_ENCODER, BM_MEM_GENERATOR, BM_MEM_TRANSFERS,
                          BM_MEM_WORKSPACE, BM_MEM_INPUTS}) {

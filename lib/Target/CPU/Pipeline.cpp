@@ -70,6 +70,8 @@ static void buildTensorPasses(OpPassManager &passes) {
   // Pieces are elementwise ops too: they fuse again.
   functions.addPass(createTaskSplitConcats());
   functions.addPass(createTaskFuseElementwise());
+  // When bodies are as large as they get: what passes within one is not rounded.
+  functions.addPass(createTaskWidenArithmetic());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
   functions.addPass(createTaskFuseRows());

@@ -61,6 +61,7 @@ void bigmac::buildCUDATaskPipeline(OpPassManager &passes) {
   functions.addPass(createTaskFuseElementwise());
   functions.addPass(createTaskSplitConcats());
   functions.addPass(createTaskFuseElementwise());
+  functions.addPass(createTaskWidenArithmetic());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
   functions.addPass(createCUDASplitReductions());

@@ -89,17 +89,28 @@ LogicalResult ImageWriter::writeDeclarations() {
                                                                           : 0);
               return success();
             })
-            .Case([&](rt::ClassOp cls) {
+            .Case([&](rt::ClassOp cls) -> LogicalResult {
+              rt::ClassTypes types;
+              for (auto [type, dtype] : {std::pair(cls.getElement(), &types.value),
+                                         std::pair(cls.getGradient(), &types.gradient),
+                                         std::pair(cls.getMoment(), &types.moment)}) {
+                FailureOr<bm_dtype> found =
+                    dtypeOf(cls.getLoc(), type.value_or(Float32Type::get(module.getContext())));
+                if (failed(found))
+                  return failure();
+                *dtype = *found;
+              }
               std::vector<bm_member> members;
               for (size_t i = 0; i < cls.getMembers().size(); ++i)
                 members.push_back(
                     cls.getTrained()
-                        ? rt::PlanWriter::trainedMember(cls.getMembers()[i], cls.getParams()[i],
-                                                        cls.getGrads()[i], cls.getFirst()[i],
-                                                        cls.getSecond()[i])
+                        ? rt::PlanWriter::trainedMember(
+                              cls.getMembers()[i], cls.getParams()[i], cls.getGrads()[i],
+                              cls.getFirst()[i], cls.getSecond()[i],
+                              cls.getMasters() ? (*cls.getMasters())[i] : BM_NONE64)
                         : rt::PlanWriter::frozenMember(cls.getMembers()[i], cls.getParams()[i]));
               writer.addClass(cls.getTrained() ? BM_CLASS_TRAINED : BM_CLASS_FROZEN, cls.getBytes(),
-                              members);
+                              members, types);
               return success();
             })
             .Case([&](rt::ParameterOp parameter) -> LogicalResult {

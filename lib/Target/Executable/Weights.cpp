@@ -1,5 +1,6 @@
 //===- Weights.cpp - Initial parameter values as safetensors ---------------===//
 
+#include "bigmac-rt/BFloat16.h"
 #include "bigmac-rt/Hash.h"
 #include "bigmac/Support/ByteSize.h"
 #include "bigmac/Target/Executable.h"
@@ -9,6 +10,9 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <cstring>
+#include <vector>
 
 using namespace mlir;
 using namespace bigmac;
@@ -31,8 +35,26 @@ static StringRef dtypeName(Type type) {
   return "";
 }
 
+/// The type in which a parameter's initial value is written: unrounded where a master copy is made
+/// of it, else the parameter's own.
+static Type writtenType(nn::ParameterOp parameter) {
+  return parameter.getMaster() ? parameter.getInitElementType()
+                               : getElementTypeOrSelf(parameter.getType());
+}
+
+/// Writes f32 numbers rounded to bf16.
+static void writeRounded(StringRef bytes, llvm::raw_ostream &os) {
+  std::vector<uint16_t> rounded(bytes.size() / sizeof(float));
+  for (auto [i, element] : llvm::enumerate(rounded)) {
+    float value;
+    std::memcpy(&value, bytes.data() + i * sizeof(float), sizeof(float));
+    element = rt::toBFloat16(value);
+  }
+  os.write(reinterpret_cast<const char *>(rounded.data()), rounded.size() * sizeof(uint16_t));
+}
+
 /// Writes elements as the bytes of a dense row-major array.
-static void writeElements(DenseElementsAttr elements, llvm::raw_ostream &os) {
+static void writeElements(DenseElementsAttr elements, bool rounds, llvm::raw_ostream &os) {
   ArrayRef<char> raw = elements.getRawData();
   int64_t repeat = elements.isSplat() ? elements.getNumElements() : 1;
   if (elements.getElementType().isInteger(1)) {
@@ -40,12 +62,16 @@ static void writeElements(DenseElementsAttr elements, llvm::raw_ostream &os) {
       os << static_cast<char>(value);
     return;
   }
-  for (int64_t i = 0; i < repeat; ++i)
-    os.write(raw.data(), raw.size());
+  for (int64_t i = 0; i < repeat; ++i) {
+    if (rounds)
+      writeRounded({raw.data(), raw.size()}, os);
+    else
+      os.write(raw.data(), raw.size());
+  }
 }
 
 static LogicalResult writeExternal(nn::ParameterOp parameter, nn::ExternalAttr external,
-                                   llvm::raw_ostream &os) {
+                                   bool rounds, llvm::raw_ostream &os) {
   // A mapping a few megabytes at a time keeps the resident memory small for any model.
   constexpr uint64_t kPiece = 64 << 20;
   for (uint64_t done = 0; done < external.getSize(); done += kPiece) {
@@ -59,7 +85,10 @@ static LogicalResult writeExternal(nn::ParameterOp parameter, nn::ExternalAttr e
     if ((*buffer)->getBufferSize() != size)
       return parameter.emitError("the value of '")
              << parameter.getSymName() << "' ends beyond '" << external.getFile() << "'";
-    os.write((*buffer)->getBufferStart(), size);
+    if (rounds)
+      writeRounded((*buffer)->getBuffer(), os);
+    else
+      os.write((*buffer)->getBufferStart(), size);
   }
   return success();
 }
@@ -69,11 +98,11 @@ FailureOr<WeightsFile> bigmac::writeWeights(ModuleOp module, StringRef path) {
   uint64_t offset = 0;
   for (auto parameter : module.getOps<nn::ParameterOp>()) {
     auto type = cast<RankedTensorType>(parameter.getType());
-    StringRef dtype = dtypeName(type.getElementType());
+    Type element = writtenType(parameter);
+    StringRef dtype = dtypeName(element);
     if (dtype.empty())
-      return parameter.emitError("element type ")
-             << type.getElementType() << " cannot be written as safetensors";
-    uint64_t bytes = byteSize(type);
+      return parameter.emitError("element type ") << element << " cannot be written as safetensors";
+    uint64_t bytes = byteSize(type.clone(element));
     header[parameter.getSymName()] =
         llvm::json::Object{{"dtype", dtype},
                            {"shape", llvm::json::Array(type.getShape())},
@@ -96,10 +125,11 @@ FailureOr<WeightsFile> bigmac::writeWeights(ModuleOp module, StringRef path) {
   os << start;
   LogicalResult written = success();
   for (auto parameter : module.getOps<nn::ParameterOp>()) {
+    bool rounds = writtenType(parameter) != parameter.getInitElementType();
     if (auto external = dyn_cast<nn::ExternalAttr>(parameter.getInit()))
-      written = writeExternal(parameter, external, os);
+      written = writeExternal(parameter, external, rounds, os);
     else if (auto elements = dyn_cast<DenseElementsAttr>(parameter.getInit()))
-      writeElements(elements, os);
+      writeElements(elements, rounds, os);
     else
       written = parameter.emitError("has a value that cannot be written as safetensors");
     if (failed(written))

@@ -26,7 +26,7 @@ protected:
   virtual void finishPosted() = 0;
 
 private:
-  std::vector<const float *> sources;
+  std::vector<const void *> sources;
 };
 
 } // namespace bigmac::rt

@@ -99,22 +99,45 @@ public:
   uint64_t markTime(uint32_t index) const override { return marks[index]; }
   void label(const char *) override {}
 
-  void sum(float *target, std::span<const float *const> sources, uint64_t elements) override {
-    cpu::sum(target, sources.data(), sources.size(), elements);
+  void sum(void *target, std::span<const void *const> sources, uint64_t elements,
+           bm_dtype type) override {
+    if (type == BM_F32)
+      cpu::sum(static_cast<float *>(target), sources.data(), sources.size(), elements);
+    else
+      cpu::sum(static_cast<uint16_t *>(target), sources.data(), sources.size(), elements);
   }
-  void sumSquares(double *result, uint64_t offset, uint64_t elements) override {
-    *result = cpu::sumSquares(floats(offset), elements);
+  void sumSquares(double *result, uint64_t offset, uint64_t elements, bm_dtype type) override {
+    *result = type == BM_F32 ? cpu::sumSquares(floats(offset), elements)
+                             : cpu::sumSquares(halves(offset), elements);
   }
-  void scale(uint64_t offset, uint64_t elements, double factor) override {
-    cpu::scale(floats(offset), elements, static_cast<float>(factor));
+  void scale(uint64_t offset, uint64_t elements, double factor, bm_dtype type) override {
+    if (type == BM_F32)
+      cpu::scale(floats(offset), elements, static_cast<float>(factor));
+    else
+      cpu::scale(halves(offset), elements, static_cast<float>(factor));
   }
-  void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
-             uint64_t elements) override {
-    cpu::adamW(adamWScalars(how), floats(param), floats(grad), floats(m), floats(v), elements);
+  void adamW(const AdamW &how, const AdamWShard &s) override {
+    s.check();
+    AdamWScalars scalars = adamWScalars(how);
+    auto withGradient = [&](const auto *grad) {
+      if (s.master != BM_NONE64)
+        cpu::adamW(scalars, halves(s.param), floats(s.master), grad, floats(s.m), floats(s.v),
+                   s.elements);
+      else
+        cpu::adamW(scalars, halves(s.param), grad, halves(s.m), halves(s.v), s.elements);
+    };
+    if (s.paramType == BM_F32)
+      cpu::adamW(scalars, floats(s.param), floats(s.grad), floats(s.m), floats(s.v), s.elements);
+    else if (s.gradType == BM_F32)
+      withGradient(floats(s.grad));
+    else
+      withGradient(halves(s.grad));
   }
 
 private:
   float *floats(uint64_t offset) { return reinterpret_cast<float *>(arena + offset); }
+  /// bf16
+  uint16_t *halves(uint64_t offset) { return reinterpret_cast<uint16_t *>(arena + offset); }
 
   unsigned char *arena = nullptr;
   uint64_t bytes = 0;

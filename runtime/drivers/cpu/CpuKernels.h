@@ -14,10 +14,26 @@
 
 namespace bigmac::rt::cpu {
 
-void sum(float *target, const float *const *sources, uint64_t count, uint64_t elements);
+// Elements are float, or bf16 as uint16_t; arithmetic is float.
+
+/// The sources are of the target's type.
+void sum(float *target, const void *const *sources, uint64_t count, uint64_t elements);
+void sum(uint16_t *target, const void *const *sources, uint64_t count, uint64_t elements);
 double sumSquares(const float *values, uint64_t elements);
+double sumSquares(const uint16_t *values, uint64_t elements);
 void scale(float *values, uint64_t elements, float factor);
+void scale(uint16_t *values, uint64_t elements, float factor);
 void adamW(const AdamWScalars &s, float *param, const float *grad, float *m, float *v,
+           uint64_t elements);
+/// With a master copy.
+void adamW(const AdamWScalars &s, uint16_t *param, float *master, const float *grad, float *m,
+           float *v, uint64_t elements);
+void adamW(const AdamWScalars &s, uint16_t *param, float *master, const uint16_t *grad, float *m,
+           float *v, uint64_t elements);
+/// Without.
+void adamW(const AdamWScalars &s, uint16_t *param, const float *grad, uint16_t *m, uint16_t *v,
+           uint64_t elements);
+void adamW(const AdamWScalars &s, uint16_t *param, const uint16_t *grad, uint16_t *m, uint16_t *v,
            uint64_t elements);
 
 } // namespace bigmac::rt::cpu

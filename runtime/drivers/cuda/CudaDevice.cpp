@@ -64,16 +64,24 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
     return "loading the runtime's kernels on " + titleText +
            " (compiled for sm_" BM_CUDA_ARCHITECTURES " and later)";
   });
-  sumKernel = function(ownModule, "bm_sum", "the runtime");
-  squaresKernel = function(ownModule, "bm_sum_squares", "the runtime");
-  partialsKernel = function(ownModule, "bm_sum_partials", "the runtime");
-  scaleKernel = function(ownModule, "bm_scale", "the runtime");
-  adamwKernel = function(ownModule, "bm_adamw", "the runtime");
-  reportKernel = function(ownModule, "bm_report", "the runtime");
-  randomKernel = function(ownModule, "bm_random", "the runtime");
-  unseenKernel = function(ownModule, "bm_unseen_queries", "the runtime");
-  checkIndicesKernel = function(ownModule, "bm_check_indices", "the runtime");
-  scatterKernel = function(ownModule, "bm_scatter_rows", "the runtime");
+  auto own = [&](const char *name) { return function(ownModule, name, "the runtime"); };
+  sumKernel[0] = own("bm_sum");
+  sumKernel[1] = own("bm_sum_bf16");
+  squaresKernel[0] = own("bm_sum_squares");
+  squaresKernel[1] = own("bm_sum_squares_bf16");
+  scaleKernel[0] = own("bm_scale");
+  scaleKernel[1] = own("bm_scale_bf16");
+  adamwKernel = own("bm_adamw");
+  masterKernel[0] = own("bm_adamw_master");
+  masterKernel[1] = own("bm_adamw_master_bf16");
+  narrowKernel[0] = own("bm_adamw_narrow");
+  narrowKernel[1] = own("bm_adamw_narrow_bf16");
+  partialsKernel = own("bm_sum_partials");
+  reportKernel = own("bm_report");
+  randomKernel = own("bm_random");
+  unseenKernel = own("bm_unseen_queries");
+  checkIndicesKernel = own("bm_check_indices");
+  scatterKernel = own("bm_scatter_rows");
   if (program) {
     checkCuda(api.cuModuleLoadData(&taskModule, program->image), [&] {
       return "loading the program's kernels on " + titleText + "; were they compiled for it?";
@@ -542,7 +550,12 @@ void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const
         [&] { return what; });
 }
 
-void CudaDevice::sum(float *target, std::span<const float *const> sources, uint64_t elements) {
+/// Of the two kernels, and how many elements a thread takes at once.
+static size_t kernelOf(bm_dtype type) { return type == BM_F32 ? 0 : 1; }
+static uint64_t widthOf(bm_dtype type) { return type == BM_F32 ? 4 : 8; }
+
+void CudaDevice::sum(void *target, std::span<const void *const> sources, uint64_t elements,
+                     bm_dtype type) {
   if (sources.size() > cuda::kMostSources)
     throw RuntimeError("a sum of " + std::to_string(sources.size()) + " values, at most " +
                        std::to_string(cuda::kMostSources) + " can be added at once");
@@ -550,32 +563,40 @@ void CudaDevice::sum(float *target, std::span<const float *const> sources, uint6
   std::copy(sources.begin(), sources.end(), list.at);
   list.count = static_cast<uint32_t>(sources.size());
   void *params[] = {&target, &list, &elements};
-  start(sumKernel, elements, params, "a sum");
+  start(sumKernel[kernelOf(type)], elements / widthOf(type) + 1, params, "a sum");
 }
 
-void CudaDevice::sumSquares(double *result, uint64_t offset, uint64_t elements) {
+void CudaDevice::sumSquares(double *result, uint64_t offset, uint64_t elements, bm_dtype type) {
   CUdeviceptr values = at(offset);
-  auto blocks = static_cast<uint32_t>(
-      std::clamp<uint64_t>((elements / 4 + cuda::kBlock) / cuda::kBlock, 1, cuda::kMostBlocks));
+  auto blocks = static_cast<uint32_t>(std::clamp<uint64_t>(
+      (elements / widthOf(type) + cuda::kBlock) / cuda::kBlock, 1, cuda::kMostBlocks));
   void *params[] = {&scratch, &values, &elements};
-  start(squaresKernel, uint64_t(blocks) * cuda::kBlock, params, "a sum of squares");
+  start(squaresKernel[kernelOf(type)], uint64_t(blocks) * cuda::kBlock, params, "a sum of squares");
   void *rest[] = {&result, &scratch, &blocks};
   start(partialsKernel, 1, rest, "a sum of squares");
 }
 
-void CudaDevice::scale(uint64_t offset, uint64_t elements, double factor) {
+void CudaDevice::scale(uint64_t offset, uint64_t elements, double factor, bm_dtype type) {
   CUdeviceptr values = at(offset);
   auto rounded = static_cast<float>(factor);
   void *params[] = {&values, &rounded, &elements};
-  start(scaleKernel, elements / 4 + 1, params, "a scaling");
+  start(scaleKernel[kernelOf(type)], elements / widthOf(type) + 1, params, "a scaling");
 }
 
-void CudaDevice::adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
-                       uint64_t elements) {
+void CudaDevice::adamW(const AdamW &how, const AdamWShard &shard) {
+  shard.check();
   AdamWScalars scalars = adamWScalars(how);
-  CUdeviceptr p = at(param), g = at(grad), first = at(m), second = at(v);
+  CUdeviceptr p = at(shard.param), g = at(shard.grad), first = at(shard.m), second = at(shard.v);
+  uint64_t elements = shard.elements, threads = elements / widthOf(shard.paramType) + 1;
+  if (shard.master != BM_NONE64) {
+    CUdeviceptr master = at(shard.master);
+    void *params[] = {&scalars, &p, &master, &g, &first, &second, &elements};
+    start(masterKernel[kernelOf(shard.gradType)], threads, params, "AdamW");
+    return;
+  }
   void *params[] = {&scalars, &p, &g, &first, &second, &elements};
-  start(adamwKernel, elements / 4 + 1, params, "AdamW");
+  start(shard.paramType == BM_F32 ? adamwKernel : narrowKernel[kernelOf(shard.gradType)], threads,
+        params, "AdamW");
 }
 
 void CudaDevice::report(uint32_t what) {

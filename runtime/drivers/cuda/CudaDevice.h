@@ -54,11 +54,11 @@ public:
   uint64_t markTime(uint32_t index) const override;
   void label(const char *name) override;
 
-  void sum(float *target, std::span<const float *const> sources, uint64_t elements) override;
-  void sumSquares(double *result, uint64_t offset, uint64_t elements) override;
-  void scale(uint64_t offset, uint64_t elements, double factor) override;
-  void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
-             uint64_t elements) override;
+  void sum(void *target, std::span<const void *const> sources, uint64_t elements,
+           bm_dtype type) override;
+  void sumSquares(double *result, uint64_t offset, uint64_t elements, bm_dtype type) override;
+  void scale(uint64_t offset, uint64_t elements, double factor, bm_dtype type) override;
+  void adamW(const AdamW &how, const AdamWShard &shard) override;
 
   // For tasks (CudaTasks.cpp).
   void launch(uint32_t kernel, const uint32_t grid[3], const uint32_t block[3], void **params);
@@ -132,8 +132,12 @@ private:
   CUstream stream = nullptr;
 
   CUmodule ownModule = nullptr, taskModule = nullptr;
-  CUfunction sumKernel, squaresKernel, partialsKernel, scaleKernel, adamwKernel, reportKernel,
-      randomKernel, unseenKernel, scatterKernel = nullptr, checkIndicesKernel;
+  /// One for fp32 and one for bf16.
+  CUfunction sumKernel[2], squaresKernel[2], scaleKernel[2];
+  /// On fp32; on bf16 by the gradients' type, with master weights and without.
+  CUfunction adamwKernel, masterKernel[2], narrowKernel[2];
+  CUfunction partialsKernel, reportKernel, randomKernel, unseenKernel, scatterKernel,
+      checkIndicesKernel;
   const bm_cuda_program *program;
   std::vector<CUfunction> taskKernels;
   std::unique_ptr<Matmuls> matmuls;

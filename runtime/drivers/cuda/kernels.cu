@@ -5,6 +5,8 @@
 #include "drivers/cuda/kernels.h"
 #include "include/bigmac-rt/plan.h"
 
+#include <cuda_bf16.h>
+
 using bigmac::rt::AdamWScalars;
 using namespace bigmac::rt::cuda;
 
@@ -14,31 +16,78 @@ __device__ uint64_t thread() { return uint64_t(blockIdx.x) * blockDim.x + thread
 __device__ uint64_t threads() { return uint64_t(gridDim.x) * blockDim.x; }
 __device__ bool aligned(const void *p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
-struct Four {
-  float at[4];
+template <int N> struct Pack {
+  float at[N];
 };
 
-/// Elements 4 i .. 4 i + 3 of `n`; zero where there are none.
-__device__ Four load(const float *from, uint64_t i, uint64_t n, bool wide) {
-  Four four = {};
-  if (wide && 4 * i + 4 <= n) {
-    float4 value = reinterpret_cast<const float4 *>(from)[i];
-    return {{value.x, value.y, value.z, value.w}};
+/// Elements N i .. N i + N - 1 of `n`, in fp32; zero where there are none. 16 bytes at a time where
+/// all are there and `wide`.
+template <int N> __device__ Pack<N> load(const float *from, uint64_t i, uint64_t n, bool wide) {
+  Pack<N> pack = {};
+  if (wide && N * i + N <= n) {
+    for (int j = 0; j < N / 4; ++j) {
+      float4 value = reinterpret_cast<const float4 *>(from)[i * (N / 4) + j];
+      pack.at[4 * j] = value.x;
+      pack.at[4 * j + 1] = value.y;
+      pack.at[4 * j + 2] = value.z;
+      pack.at[4 * j + 3] = value.w;
+    }
+    return pack;
   }
-  for (int j = 0; j < 4; ++j)
-    if (4 * i + j < n)
-      four.at[j] = from[4 * i + j];
-  return four;
+  for (int j = 0; j < N; ++j)
+    if (N * i + j < n)
+      pack.at[j] = from[N * i + j];
+  return pack;
 }
 
-__device__ void store(float *to, const Four &four, uint64_t i, uint64_t n, bool wide) {
-  if (wide && 4 * i + 4 <= n) {
-    reinterpret_cast<float4 *>(to)[i] = make_float4(four.at[0], four.at[1], four.at[2], four.at[3]);
+template <int N>
+__device__ Pack<N> load(const __nv_bfloat16 *from, uint64_t i, uint64_t n, bool wide) {
+  static_assert(N == 8);
+  Pack<N> pack = {};
+  if (wide && N * i + N <= n) {
+    uint4 value = reinterpret_cast<const uint4 *>(from)[i];
+    const uint32_t pairs[] = {value.x, value.y, value.z, value.w};
+    for (int j = 0; j < 4; ++j) {
+      pack.at[2 * j] = __uint_as_float(pairs[j] << 16);
+      pack.at[2 * j + 1] = __uint_as_float(pairs[j] & 0xffff0000);
+    }
+    return pack;
+  }
+  for (int j = 0; j < N; ++j)
+    if (N * i + j < n)
+      pack.at[j] = __bfloat162float(from[N * i + j]);
+  return pack;
+}
+
+template <int N>
+__device__ void store(float *to, const Pack<N> &pack, uint64_t i, uint64_t n, bool wide) {
+  if (wide && N * i + N <= n) {
+    for (int j = 0; j < N / 4; ++j)
+      reinterpret_cast<float4 *>(to)[i * (N / 4) + j] =
+          make_float4(pack.at[4 * j], pack.at[4 * j + 1], pack.at[4 * j + 2], pack.at[4 * j + 3]);
     return;
   }
-  for (int j = 0; j < 4; ++j)
-    if (4 * i + j < n)
-      to[4 * i + j] = four.at[j];
+  for (int j = 0; j < N; ++j)
+    if (N * i + j < n)
+      to[N * i + j] = pack.at[j];
+}
+
+template <int N>
+__device__ void store(__nv_bfloat16 *to, const Pack<N> &pack, uint64_t i, uint64_t n, bool wide) {
+  static_assert(N == 8);
+  if (wide && N * i + N <= n) {
+    uint32_t pairs[4];
+    for (int j = 0; j < 4; ++j) {
+      uint32_t low = __bfloat16_as_ushort(__float2bfloat16_rn(pack.at[2 * j]));
+      uint32_t high = __bfloat16_as_ushort(__float2bfloat16_rn(pack.at[2 * j + 1]));
+      pairs[j] = low | high << 16;
+    }
+    reinterpret_cast<uint4 *>(to)[i] = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+    return;
+  }
+  for (int j = 0; j < N; ++j)
+    if (N * i + j < n)
+      to[N * i + j] = __float2bfloat16_rn(pack.at[j]);
 }
 
 /// The sum over a block of kBlock threads, on thread 0, in a fixed order.
@@ -55,29 +104,92 @@ __device__ double blockSum(double value) {
   return value;
 }
 
-} // namespace
+/// How many elements a thread takes at once: 16 bytes of the narrowest type.
+template <typename T> constexpr int kWidth = sizeof(T) == 4 ? 4 : 8;
 
-extern "C" __global__ void bm_sum(float *target, SumSources sources, uint64_t n) {
-  for (uint64_t i = thread(); i < n; i += threads()) {
-    float value = sources.at[0][i];
-    for (uint32_t s = 1; s < sources.count; ++s)
-      value += sources.at[s][i];
-    target[i] = value;
+template <typename T> __device__ void sum(T *target, const SumSources &sources, uint64_t n) {
+  constexpr int N = kWidth<T>;
+  bool wide = aligned(target);
+  for (uint32_t s = 0; s < sources.count; ++s)
+    wide = wide && aligned(sources.at[s]);
+  for (uint64_t i = thread(); N * i < n; i += threads()) {
+    Pack<N> total = load<N>(static_cast<const T *>(sources.at[0]), i, n, wide);
+    for (uint32_t s = 1; s < sources.count; ++s) {
+      Pack<N> next = load<N>(static_cast<const T *>(sources.at[s]), i, n, wide);
+      for (int j = 0; j < N; ++j)
+        total.at[j] += next.at[j];
+    }
+    store(target, total, i, n, wide);
   }
 }
 
-extern "C" __global__ void __launch_bounds__(kBlock)
-    bm_sum_squares(double *partial, const float *values, uint64_t n) {
+template <typename T> __device__ void sumSquares(double *partial, const T *values, uint64_t n) {
+  constexpr int N = kWidth<T>;
   bool wide = aligned(values);
   double total = 0;
-  for (uint64_t i = thread(); 4 * i < n; i += threads()) {
-    Four four = load(values, i, n, wide);
-    for (float value : four.at)
+  for (uint64_t i = thread(); N * i < n; i += threads()) {
+    Pack<N> pack = load<N>(values, i, n, wide);
+    for (float value : pack.at)
       total += double(value) * value;
   }
   total = blockSum(total);
   if (threadIdx.x == 0)
     partial[blockIdx.x] = total;
+}
+
+template <typename T> __device__ void scale(T *values, float factor, uint64_t n) {
+  constexpr int N = kWidth<T>;
+  bool wide = aligned(values);
+  for (uint64_t i = thread(); N * i < n; i += threads()) {
+    Pack<N> pack = load<N>(values, i, n, wide);
+    for (float &value : pack.at)
+      value *= factor;
+    store(values, pack, i, n, wide);
+  }
+}
+
+/// Updates `weights` and, where that is another array, rounds them to `param`.
+template <typename Param, typename Weight, typename Grad, typename Moment>
+__device__ void adamW(const AdamWScalars &k, Param *param, Weight *weights, const Grad *grad,
+                      Moment *first, Moment *second, uint64_t n) {
+  constexpr int N = kWidth<Param>;
+  bool wide =
+      aligned(param) && aligned(weights) && aligned(grad) && aligned(first) && aligned(second);
+  for (uint64_t i = thread(); N * i < n; i += threads()) {
+    Pack<N> p = load<N>(weights, i, n, wide), g = load<N>(grad, i, n, wide),
+            m = load<N>(first, i, n, wide), v = load<N>(second, i, n, wide);
+    for (int j = 0; j < N; ++j) {
+      float gj = g.at[j] * k.gradScale * k.clip;
+      m.at[j] = m.at[j] + k.oneMinusBeta1 * (gj - m.at[j]);
+      v.at[j] = v.at[j] * k.beta2 + k.oneMinusBeta2 * gj * gj;
+      p.at[j] = p.at[j] * k.decay + k.minusStepSize * m.at[j] / (sqrtf(v.at[j]) / k.sqrtC2 + k.eps);
+    }
+    store(weights, p, i, n, wide);
+    if constexpr (sizeof(Param) != sizeof(Weight))
+      store(param, p, i, n, wide);
+    store(first, m, i, n, wide);
+    store(second, v, i, n, wide);
+  }
+}
+
+} // namespace
+
+using bf16 = __nv_bfloat16;
+
+extern "C" __global__ void bm_sum(float *target, SumSources sources, uint64_t n) {
+  sum(target, sources, n);
+}
+extern "C" __global__ void bm_sum_bf16(bf16 *target, SumSources sources, uint64_t n) {
+  sum(target, sources, n);
+}
+
+extern "C" __global__ void __launch_bounds__(kBlock)
+    bm_sum_squares(double *partial, const float *values, uint64_t n) {
+  sumSquares(partial, values, n);
+}
+extern "C" __global__ void __launch_bounds__(kBlock)
+    bm_sum_squares_bf16(double *partial, const bf16 *values, uint64_t n) {
+  sumSquares(partial, values, n);
 }
 
 extern "C" __global__ void __launch_bounds__(kBlock)
@@ -91,31 +203,33 @@ extern "C" __global__ void __launch_bounds__(kBlock)
 }
 
 extern "C" __global__ void bm_scale(float *values, float factor, uint64_t n) {
-  bool wide = aligned(values);
-  for (uint64_t i = thread(); 4 * i < n; i += threads()) {
-    Four four = load(values, i, n, wide);
-    for (float &value : four.at)
-      value *= factor;
-    store(values, four, i, n, wide);
-  }
+  scale(values, factor, n);
+}
+extern "C" __global__ void bm_scale_bf16(bf16 *values, float factor, uint64_t n) {
+  scale(values, factor, n);
 }
 
 extern "C" __global__ void bm_adamw(AdamWScalars k, float *param, const float *grad, float *first,
                                     float *second, uint64_t n) {
-  bool wide = aligned(param) && aligned(grad) && aligned(first) && aligned(second);
-  for (uint64_t i = thread(); 4 * i < n; i += threads()) {
-    Four p = load(param, i, n, wide), g = load(grad, i, n, wide), m = load(first, i, n, wide),
-         v = load(second, i, n, wide);
-    for (int j = 0; j < 4; ++j) {
-      float gj = g.at[j] * k.gradScale * k.clip;
-      m.at[j] = m.at[j] + k.oneMinusBeta1 * (gj - m.at[j]);
-      v.at[j] = v.at[j] * k.beta2 + k.oneMinusBeta2 * gj * gj;
-      p.at[j] = p.at[j] * k.decay + k.minusStepSize * m.at[j] / (sqrtf(v.at[j]) / k.sqrtC2 + k.eps);
-    }
-    store(param, p, i, n, wide);
-    store(first, m, i, n, wide);
-    store(second, v, i, n, wide);
-  }
+  adamW(k, param, param, grad, first, second, n);
+}
+extern "C" __global__ void bm_adamw_master(AdamWScalars k, bf16 *param, float *master,
+                                           const float *grad, float *first, float *second,
+                                           uint64_t n) {
+  adamW(k, param, master, grad, first, second, n);
+}
+extern "C" __global__ void bm_adamw_master_bf16(AdamWScalars k, bf16 *param, float *master,
+                                                const bf16 *grad, float *first, float *second,
+                                                uint64_t n) {
+  adamW(k, param, master, grad, first, second, n);
+}
+extern "C" __global__ void bm_adamw_narrow(AdamWScalars k, bf16 *param, const float *grad,
+                                           bf16 *first, bf16 *second, uint64_t n) {
+  adamW(k, param, param, grad, first, second, n);
+}
+extern "C" __global__ void bm_adamw_narrow_bf16(AdamWScalars k, bf16 *param, const bf16 *grad,
+                                                bf16 *first, bf16 *second, uint64_t n) {
+  adamW(k, param, param, grad, first, second, n);
 }
 
 /// Tells the host what the stream has come to (see CudaDevice::report): `what`, and a count of such

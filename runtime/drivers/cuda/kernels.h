@@ -13,7 +13,7 @@ inline constexpr uint32_t kMostBlocks = 2048;
 
 inline constexpr uint32_t kMostSources = 256;
 struct SumSources {
-  const float *at[kMostSources];
+  const void *at[kMostSources];
   uint32_t count;
 };
 

@@ -133,16 +133,15 @@ public:
 
   void reduceScatter(Device &, const ShardedRegion &region) override {
     onGroup(region, [&](ncclComm_t comm) {
-      return nccl.ncclReduceScatter(region.data, region.data + region.self * region.shardElements,
-                                    region.shardElements, ncclFloat, ncclSum, comm,
+      return nccl.ncclReduceScatter(region.data, region.shard(region.self), region.shardElements,
+                                    typeOf(region), ncclSum, comm,
                                     toCudart(device.computeStream()));
     });
   }
   void allGather(Device &, const ShardedRegion &region) override {
     onGroup(region, [&](ncclComm_t comm) {
-      return nccl.ncclAllGather(region.data + region.self * region.shardElements, region.data,
-                                region.shardElements, ncclFloat, comm,
-                                toCudart(device.computeStream()));
+      return nccl.ncclAllGather(region.shard(region.self), region.data, region.shardElements,
+                                typeOf(region), comm, toCudart(device.computeStream()));
     });
   }
 
@@ -166,6 +165,9 @@ private:
   };
 
   static cudaStream_t toCudart(CUstream stream) { return stream; }
+  static ncclDataType_t typeOf(const ShardedRegion &region) {
+    return region.type == BM_F32 ? ncclFloat : ncclBfloat16;
+  }
   static void check(CUresult code, const char *what) { checkCuda(code, what); }
 
   Request prepare(Transfer transfer, const Key &lane) {

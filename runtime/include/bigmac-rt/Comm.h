@@ -25,14 +25,22 @@
 namespace bigmac::rt {
 
 /// A gradient or parameter region that the ranks of a group hold: as many equal shards as ranks,
-/// shard k owned by group[k].
+/// shard k owned by group[k]. Elements are BM_F32 or BM_BF16.
 struct ShardedRegion {
   std::span<const uint32_t> group; // world ranks
   uint32_t self;                   // this rank's index in the group
-  float *data;                     // group.size() * shardElements
+  void *data;                      // group.size() * shardElements
   uint64_t shardElements;
-  float *scratch; // for reduceScatter
-  uint64_t scratchElements;
+  void *scratch; // for reduceScatter
+  uint64_t scratchBytes;
+  bm_dtype type = BM_F32;
+
+  uint64_t elementBytes() const { return type == BM_F32 ? 4 : 2; }
+  uint64_t shardBytes() const { return shardElements * elementBytes(); }
+  /// The first byte of a shard.
+  unsigned char *shard(uint32_t index) const {
+    return static_cast<unsigned char *>(data) + index * shardBytes();
+  }
 };
 
 class Comm {
@@ -68,7 +76,8 @@ public:
   virtual void checkOthers() = 0;
 
   /// data of shard `self` = the sum over the group of that shard; other shards are unchanged. The
-  /// same inputs give the same bits (drivers on host memory: those of the sum in group order).
+  /// same inputs give the same bits (drivers on host memory: those of the sum in group order, in
+  /// fp32 and rounded once; others may round bf16 after each addition).
   virtual void reduceScatter(Device &device, const ShardedRegion &region) = 0;
   /// Every shard = its owner's.
   virtual void allGather(Device &device, const ShardedRegion &region) = 0;

@@ -20,7 +20,8 @@
 
 namespace bigmac::rt {
 
-/// One AdamW step, in the order of operations of torch.optim.AdamW (single tensor, fp32):
+/// One AdamW step, in the order of operations of torch.optim.AdamW (single tensor). All arithmetic
+/// is fp32; what is stored narrower is rounded once, as by torch's fused kernels:
 ///   g = grad * gradScale [* clip when clip < 1];  p *= 1 - lr * weightDecay;  m += (g - m) * (1 -
 ///   beta1); v = v * beta2 + (1 - beta2) * g * g;  p -= lr / c1 * m / (sqrt(v) / sqrt(c2) + eps)
 /// with c1 = 1 - beta1^step and c2 = 1 - beta2^step; scalars are computed in double and rounded
@@ -29,6 +30,19 @@ struct AdamW {
   double lr, beta1, beta2, eps, weightDecay;
   double gradScale, clip;
   uint64_t step; // counts from 1
+};
+
+/// What a step is applied to: arena offsets and the types there, BM_F32 or BM_BF16. With `master`,
+/// fp32, that is what is updated, and the parameter is what it rounds to. Parameters in fp32 have
+/// all else in fp32; master weights have moments in fp32.
+struct AdamWShard {
+  uint64_t param = 0, grad = 0, m = 0, v = 0;
+  uint64_t elements = 0;
+  uint64_t master = BM_NONE64;
+  bm_dtype paramType = BM_F32, gradType = BM_F32, momentType = BM_F32;
+
+  /// Throws RuntimeError where the types are others than those.
+  void check() const;
 };
 
 class Device {
@@ -88,15 +102,18 @@ public:
   /// Names what follows for a profiler, until the next name; null ends it. `name` must stay.
   virtual void label(const char *name) = 0;
 
-  /// target[i] = sources[0][i] + sources[1][i] + ..., summed in fp32 in that order. The target may
-  /// be one of the sources.
-  virtual void sum(float *target, std::span<const float *const> sources, uint64_t elements) = 0;
+  // `type`: BM_F32 or BM_BF16. Arithmetic is fp32; a bf16 result is rounded once.
+
+  /// target[i] = sources[0][i] + sources[1][i] + ..., summed in that order. The target may be one
+  /// of the sources.
+  virtual void sum(void *target, std::span<const void *const> sources, uint64_t elements,
+                   bm_dtype type = BM_F32) = 0;
   /// *result (in hostMemory()) = the sum of squares in double, in an order that depends on
   /// `elements` only; NaN or infinity in the values gives NaN or infinity.
-  virtual void sumSquares(double *result, uint64_t offset, uint64_t elements) = 0;
-  virtual void scale(uint64_t offset, uint64_t elements, double factor) = 0;
-  virtual void adamW(const AdamW &how, uint64_t param, uint64_t grad, uint64_t m, uint64_t v,
-                     uint64_t elements) = 0;
+  virtual void sumSquares(double *result, uint64_t offset, uint64_t elements,
+                          bm_dtype type = BM_F32) = 0;
+  virtual void scale(uint64_t offset, uint64_t elements, double factor, bm_dtype type = BM_F32) = 0;
+  virtual void adamW(const AdamW &how, const AdamWShard &shard) = 0;
 };
 
 /// Nanoseconds on this machine's monotonic clock.

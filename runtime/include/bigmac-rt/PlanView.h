@@ -52,6 +52,9 @@ public:
   }
   std::span<const int64_t> dims(const bm_range &range) const { return table<int64_t>(range); }
 
+  /// Elements of a trained class, padding included, and of each of its shards.
+  uint64_t elements(const bm_class &entry) const;
+  uint64_t shardElements(const bm_class &entry) const;
   /// Product of the dimensions (checked at opening not to overflow).
   uint64_t elements(const bm_range &range) const;
   uint64_t bytes(const bm_input &input) const;

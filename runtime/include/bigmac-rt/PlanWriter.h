@@ -29,15 +29,21 @@ struct ActionLabel {
   int32_t unit = -1;
 };
 
-/// Bytes of a trained class that holds `bytes` bytes of fp32 parameters, padded so that it cuts
-/// evenly into `members * replicas` shards of a multiple of BM_SHARD_ALIGN elements.
-uint64_t paddedClassBytes(uint64_t bytes, uint32_t members, uint32_t replicas);
+/// Bytes of a trained class that holds `bytes` bytes of parameters, padded so that it cuts evenly
+/// into `members * replicas` shards of a multiple of BM_SHARD_ALIGN elements.
+uint64_t paddedClassBytes(uint64_t bytes, uint32_t members, uint32_t replicas,
+                          bm_dtype type = BM_F32);
 
 /// Bytes of one shard of a trained class.
 uint64_t shardBytes(uint64_t classBytes, uint32_t members, uint32_t replicas);
 
 /// Bytes of one element; 0 for an unknown type.
 uint64_t elementBytes(uint32_t dtype);
+
+/// Of a trained class: parameters, gradients, optimizer moments.
+struct ClassTypes {
+  bm_dtype value = BM_F32, gradient = BM_F32, moment = BM_F32;
+};
 
 class PlanWriter;
 
@@ -95,10 +101,12 @@ public:
   uint32_t addInput(std::string_view name, bm_dtype dtype, const std::vector<int64_t> &dims,
                     int64_t low = 0, int64_t high = -1);
   /// Returns the class's index. `members` by increasing rank.
-  uint32_t addClass(bm_class_kind kind, uint64_t bytes, const std::vector<bm_member> &members);
+  uint32_t addClass(bm_class_kind kind, uint64_t bytes, const std::vector<bm_member> &members,
+                    const ClassTypes &types = {});
   static bm_member frozenMember(uint32_t rank, uint64_t paramOffset);
   static bm_member trainedMember(uint32_t rank, uint64_t paramOffset, uint64_t gradOffset,
-                                 uint64_t mOffset, uint64_t vOffset);
+                                 uint64_t mOffset, uint64_t vOffset,
+                                 uint64_t masterOffset = BM_NONE64);
   uint32_t addParameter(std::string_view name, bm_dtype dtype, const std::vector<int64_t> &dims,
                         uint32_t classIndex, uint64_t position);
   /// Returns the task's index, which is its index in bm_task_table as well.

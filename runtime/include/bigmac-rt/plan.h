@@ -106,29 +106,34 @@ typedef struct bm_param {
 
 typedef enum bm_class_kind {
   BM_CLASS_FROZEN = 0,  /* a parameter region only */
-  BM_CLASS_TRAINED = 1, /* parameters, gradients and a shard of optimizer state; fp32 */
+  BM_CLASS_TRAINED = 1, /* parameters, gradients and a shard of optimizer state */
   BM_CLASS_SHARDED = 2  /* kept for parameters gathered at cuts; refused by this version */
 } bm_class_kind;
 
 /* Parameters held by the same set of pipeline ranks. Trained: the class is cut into
    shards = members * replicas equal shards; shard k belongs to replica k / members, and there to
-   the member k % members, which sums its gradients and keeps its optimizer state. */
+   the member k % members, which sums its gradients and keeps its optimizer state. All parameters of
+   a trained class are of one type, and element i of each of its regions belongs to element i of the
+   parameter region. */
 typedef struct bm_class {
   bm_range members; /* bm_member, by increasing rank */
-  uint64_t bytes;   /* of the parameter region (and of the gradient region). Trained: a multiple of
-                       shards * BM_SHARD_ALIGN * 4, padding included */
+  uint64_t bytes;   /* of the parameter region. Trained: a multiple of shards * BM_SHARD_ALIGN
+                       elements, padding included */
   uint32_t kind;
-  uint32_t reserved;
+  /* Trained: all fp32; or bf16 parameters, gradients of either type, and moments in bf16, or with
+     master weights in fp32. */
+  uint32_t dtype;
+  uint32_t grad_dtype;
+  uint32_t moment_dtype;
 } bm_class;
 
 /* Where one pipeline rank keeps a class: byte offsets in its arena. */
 typedef struct bm_member {
   uint64_t param_offset;  /* bm_class.bytes */
-  uint64_t grad_offset;   /* bm_class.bytes; trained only, else BM_NONE64 */
-  uint64_t m_offset;      /* bytes / shards: first moment of this member's shard; trained only */
-  uint64_t v_offset;      /* bytes / shards: second moment */
-  uint64_t master_offset; /* bytes / shards: fp32 master weights when parameters are narrower;
-                             BM_NONE64 */
+  uint64_t grad_offset;   /* an element of grad_dtype for each; trained only, else BM_NONE64 */
+  uint64_t m_offset;      /* first moment of this member's shard, moment_dtype; trained only */
+  uint64_t v_offset;      /* second moment */
+  uint64_t master_offset; /* fp32 master weights of this member's shard; BM_NONE64: none */
   uint32_t rank;          /* pipeline rank */
   uint32_t reserved;
 } bm_member;

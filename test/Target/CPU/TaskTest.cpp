@@ -144,10 +144,10 @@ TEST_P(BadTask, IsOneClearError) {
 INSTANTIATE_TEST_SUITE_P(
     Inputs, BadTask,
     testing::Values(
-        BadCase{"bf16",
-                "func.func @f(%x: tensor<4xbf16>) -> tensor<4xbf16> {\n"
-                "%0 = nn.silu %x : tensor<4xbf16>\n return %0 : tensor<4xbf16>\n}",
-                "'nn.silu' op has element type 'bf16', which the CPU target does not compute in"},
+        BadCase{"f16",
+                "func.func @f(%x: tensor<4xf16>) -> tensor<4xf16> {\n"
+                "%0 = nn.silu %x : tensor<4xf16>\n return %0 : tensor<4xf16>\n}",
+                "'nn.silu' op has element type 'f16', which the CPU target does not compute in"},
         BadCase{"parameter",
                 "nn.parameter @w : tensor<1xf32> = dense<0.0> : tensor<1xf32>\n"
                 "func.func @f() -> tensor<1xf32> {\n"

@@ -30,7 +30,8 @@ PieceCosts piece(double seconds, uint64_t held, uint64_t parameters) {
   piece.backward = seconds;
   piece.backwardWeight = seconds;
   piece.points = {{infinity, held, 0}};
-  piece.parameterBytes = piece.trainedBytes = parameters;
+  piece.parameterBytes = piece.trainedBytes = piece.gradientBytes = parameters;
+  piece.optimizerBytes = 2 * parameters;
   piece.outputBytes = 100;
   return piece;
 }

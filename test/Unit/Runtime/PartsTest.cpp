@@ -211,15 +211,15 @@ TEST(Holdings, SegmentsCoverEveryParameterOnce) {
     ASSERT_TRUE(plan) << error;
     std::vector<std::vector<bool>> covered;
     for (const bm_param &param : plan->params())
-      covered.emplace_back(plan->bytes(param));
+      covered.emplace_back(plan->elements(param.dims));
     for (uint32_t r = 0; r < plan->world(); ++r)
       for (const Segment &s : Holdings(*plan, r).segments)
-        for (uint64_t i = s.begin; i < s.begin + s.bytes; ++i) {
+        for (uint64_t i = s.begin; i < s.begin + s.at.elements; ++i) {
           ASSERT_FALSE(covered[s.param][i]) << plan->text(plan->params()[s.param].name);
           covered[s.param][i] = true;
         }
-    for (const auto &bytes : covered)
-      EXPECT_EQ(std::count(bytes.begin(), bytes.end(), false), 0);
+    for (const auto &elements : covered)
+      EXPECT_EQ(std::count(elements.begin(), elements.end(), false), 0);
   }
 }
 
