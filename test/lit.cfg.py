@@ -20,6 +20,9 @@ config.environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
 # Tests share compiled code with one another, not with the user.
 config.environment["XDG_CACHE_HOME"] = os.path.join(config.test_exec_root, "cache")
 
+# A CUDA toolkit to compile with; no test here needs a GPU.
+config.available_features.add("cuda" if config.bigmac_cuda else "no-cuda")
+
 config.substitutions.append(("%mpirun", "mpirun --oversubscribe"))
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%examples", os.path.join(config.bigmac_source, "examples")))

@@ -7,9 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-REFUSED = [
-    ("CUDA", ["--target=cuda"], "--target=cuda is not built in this version"),
-]
+REFUSED = []
 
 
 def main():

@@ -69,6 +69,22 @@ Layout layoutOf(Value buffer) {
   return layout;
 }
 
+/// What cuBLASLt's fastest products on Hopper take.
+constexpr uint64_t kMatmulWorkspace = 32 << 20;
+
+/// What bigmac-rt/cuda.h says that an attention needs.
+uint64_t workspaceOf(const bm_cuda_attention &x) {
+  bool isForward = x.dq_strides[0] == 0;
+  uint64_t bytes = 256;
+  if (isForward)
+    return bytes;
+  uint64_t rows = x.batch * x.heads * x.queries;
+  bytes += 4 * rows + 4 * rows * x.depth;
+  if (x.kv_heads != x.heads)
+    bytes += 2 * x.batch * x.heads * x.keys * (x.depth + x.value_depth);
+  return bytes;
+}
+
 class HostCode {
 public:
   explicit HostCode(ModuleOp module) : module(module), b(module.getContext()) {}
@@ -78,6 +94,8 @@ public:
     for (auto task : llvm::to_vector(module.getOps<func::FuncOp>()))
       if (!task.isExternal() && failed(lowerTask(task)))
         return failure();
+    if (!workspaceBytes)
+      workspaceBytes = std::max(matmuls.size() ? kMatmulWorkspace : 0, attentionWorkspace);
     return emitProgram();
   }
 
@@ -259,6 +277,7 @@ private:
   LogicalResult lower(cuda::AttentionOp op) {
     Location loc = op.getLoc();
     bm_cuda_attention entry = describe(op);
+    attentionWorkspace = std::max(attentionWorkspace, workspaceOf(entry));
     call(loc, "bm_cuda_attention_forward",
          {integer(loc, attentions.indexOf(entry), 32), start(loc, op.getQuery()),
           start(loc, op.getKey()), start(loc, op.getValue()), maskOf(loc, op.getMask()),
@@ -273,6 +292,7 @@ private:
     copyStrides(op.getQueryGrad(), op.getRowsFirst()[5], entry.dq_strides);
     copyStrides(op.getKeyGrad(), op.getRowsFirst()[6], entry.dk_strides);
     copyStrides(op.getValueGrad(), op.getRowsFirst()[7], entry.dv_strides);
+    attentionWorkspace = std::max(attentionWorkspace, workspaceOf(entry));
     call(loc, "bm_cuda_attention_backward",
          {integer(loc, attentions.indexOf(entry), 32), start(loc, op.getQuery()),
           start(loc, op.getKey()), start(loc, op.getValue()), maskOf(loc, op.getMask()),
@@ -396,7 +416,7 @@ private:
   std::vector<std::string> kernelNames;
   Table<bm_cuda_matmul> matmuls;
   Table<bm_cuda_attention> attentions;
-  uint64_t workspaceBytes = 0;
+  uint64_t workspaceBytes = 0, attentionWorkspace = 0;
 };
 
 struct CUDAEmitHostCode : bigmac::impl::CUDAEmitHostCodeBase<CUDAEmitHostCode> {
