@@ -59,9 +59,8 @@ void Reader::readParameters(PieceCosts &piece, Component component, int64_t stag
         (component == Component::llm && static_cast<int64_t>(task.getStage()) != stage))
       continue;
     auto arguments = symbols.lookup<func::FuncOp>(task.getCallee()).getArgumentTypes();
-    for (auto [name, type] :
-         llvm::zip_equal(task.getGradients().getAsRange<FlatSymbolRefAttr>(),
-                         arguments.take_back(task.getGradients().size()))) {
+    for (auto [name, type] : llvm::zip_equal(task.getGradients().getAsRange<FlatSymbolRefAttr>(),
+                                             arguments.take_back(task.getGradients().size()))) {
       if (!accumulated.insert(name).second)
         continue;
       auto parameter = symbols.lookup<nn::ParameterOp>(name.getValue());

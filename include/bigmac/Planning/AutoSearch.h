@@ -46,8 +46,8 @@ struct PieceCosts {
   uint64_t waitingBytes = 0;
   /// The most that running it takes beside that.
   uint64_t workspaceBytes = 0;
-  /// All parameters, and the trained ones among them; the latter's gradients, and what the optimizer
-  /// keeps of them, which all who hold them share.
+  /// All parameters, and the trained ones among them; the latter's gradients, and what the
+  /// optimizer keeps of them, which all who hold them share.
   uint64_t parameterBytes = 0, trainedBytes = 0, gradientBytes = 0, optimizerBytes = 0;
   /// LLM and encoder: what goes on to the next piece.
   uint64_t outputBytes = 0;

@@ -9,7 +9,6 @@
 #include "bigmac/Conversion/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -253,6 +252,61 @@ struct ExpandAnyWidth : OpRewritePattern<Op> {
   }
 };
 
+// bf16 as the upper half of an f32, by integer arithmetic. There is no selection at the end of a
+// rounding, and none between bf16: code generators call the C library where a bf16 is computed
+// with, even where it is only chosen.
+
+struct ExpandExtendBF16 : OpRewritePattern<arith::ExtFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::ExtFOp op, PatternRewriter &rewriter) const override {
+    if (!op.getIn().getType().isBF16() || !op.getType().isF32())
+      return failure();
+    Scalars s(rewriter, op.getLoc());
+    Value half = s.bits(op.getIn(), rewriter.getI16Type());
+    Value wide = arith::ExtUIOp::create(rewriter, op.getLoc(), s.i32, half);
+    rewriter.replaceOp(op, s.bits(s.shiftLeft(wide, 16), s.f32));
+    return success();
+  }
+};
+
+/// To the nearest, ties to even; NaN stays NaN.
+struct ExpandRoundBF16 : OpRewritePattern<arith::TruncFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::TruncFOp op, PatternRewriter &rewriter) const override {
+    if (!op.getType().isBF16() || !op.getIn().getType().isF32())
+      return failure();
+    Scalars s(rewriter, op.getLoc());
+    auto upper = [&](Value value) -> Value {
+      return arith::ShRUIOp::create(rewriter, op.getLoc(), value, s.integer(16));
+    };
+    Value bits = s.bits(op.getIn(), s.i32);
+    Value odd = s.iand(upper(bits), s.integer(1));
+    Value rounded = s.iadd(s.iadd(bits, s.integer(0x7fff)), odd);
+    Value isNaN = s.compare(arith::CmpFPredicate::UNO, op.getIn(), op.getIn());
+    Value mask = arith::ExtSIOp::create(rewriter, op.getLoc(), s.i32, isNaN);
+    Value quiet = s.iand(mask, s.integer(0x7fc00000));
+    Value result = upper(arith::OrIOp::create(rewriter, op.getLoc(), rounded, quiet));
+    Value half = arith::TruncIOp::create(rewriter, op.getLoc(), rewriter.getI16Type(), result);
+    rewriter.replaceOp(op, s.bits(half, op.getType()));
+    return success();
+  }
+};
+
+struct ExpandSelectBF16 : OpRewritePattern<arith::SelectOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::SelectOp op, PatternRewriter &rewriter) const override {
+    if (!op.getType().isBF16())
+      return failure();
+    Scalars s(rewriter, op.getLoc());
+    auto wide = [&](Value value) -> Value {
+      return arith::ExtFOp::create(rewriter, op.getLoc(), s.f32, value);
+    };
+    Value chosen = s.select(op.getCondition(), wide(op.getTrueValue()), wide(op.getFalseValue()));
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, op.getType(), chosen);
+    return success();
+  }
+};
+
 struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
@@ -261,7 +315,7 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
                  Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>,
                  ExpandAnyWidth<math::Log1pOp, expandLog1p>,
                  ExpandAnyWidth<math::ExpM1Op, expandExpm1>>(&getContext());
-    arith::populateExpandBFloat16Patterns(patterns);
+    patterns.add<ExpandExtendBF16, ExpandRoundBF16, ExpandSelectBF16>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

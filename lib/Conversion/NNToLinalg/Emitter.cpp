@@ -125,8 +125,8 @@ SmallVector<Value> Emitter::generic(unsigned rank, ArrayRef<Access> inputs,
   return SmallVector<Value>(op->getResults());
 }
 
-/// Calls `body` with its arguments widened; `element` is what its result is rounded to. What is only
-/// moved leaves widenings without a use.
+/// Calls `body` with its arguments widened; `element` is what its result is rounded to. What is
+/// only moved leaves widenings without a use.
 static Value inWide(Emitter &e, ValueRange args, Type element,
                     llvm::function_ref<Value(Emitter &, ValueRange)> body) {
   SmallVector<Value> wide = llvm::map_to_vector(args, [&](Value arg) { return e.widen(arg); });
