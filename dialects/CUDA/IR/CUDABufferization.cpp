@@ -12,8 +12,7 @@ using namespace bigmac::cuda;
 namespace {
 
 template <typename OpTy>
-struct DestinationModel
-    : DstBufferizableOpInterfaceExternalModel<DestinationModel<OpTy>, OpTy> {
+struct DestinationModel : DstBufferizableOpInterfaceExternalModel<DestinationModel<OpTy>, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
     // What attention writes is not read; a scatter adds.
     return isa<ScatterRowsOp>(op) || !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);

@@ -63,7 +63,8 @@ static LogicalResult verifyRanks(Operation *op, ArrayRef<std::pair<Value, int64_
                                  ArrayRef<bool> rowsFirst, size_t layouts) {
   for (auto [value, rank] : ranks)
     if (value && cast<ShapedType>(value.getType()).getRank() != rank)
-      return op->emitOpError("expects an operand of rank ") << rank << ", found " << value.getType();
+      return op->emitOpError("expects an operand of rank ")
+             << rank << ", found " << value.getType();
   if (rowsFirst.size() != layouts)
     return op->emitOpError("expects the layouts of ") << layouts << " operands in rows_first";
   return success();

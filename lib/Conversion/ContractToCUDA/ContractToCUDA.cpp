@@ -29,8 +29,7 @@ bool isSupported(linalg::ContractOp op) {
 int64_t offsetOf(Value buffer) {
   SmallVector<int64_t> strides;
   int64_t offset = 0;
-  LogicalResult isStrided =
-      cast<MemRefType>(buffer.getType()).getStridesAndOffset(strides, offset);
+  LogicalResult isStrided = cast<MemRefType>(buffer.getType()).getStridesAndOffset(strides, offset);
   assert(succeeded(isStrided) && "dimsOf() has accepted it");
   (void)isStrided;
   return offset;

@@ -151,7 +151,7 @@ void widen(linalg::ContractOp op) {
   if (!isNarrow(init.get()))
     return;
   Value result = init.get(), copy = copyOf(result);
-  if (linalg::FillOp fill = zeroFillBefore(op)) {
+  if (linalg::FillOp fill = asZeroFill(initializerOf(op))) {
     linalg::FillOp::create(
         b, loc, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0)).getResult(), copy);
     fill.erase();

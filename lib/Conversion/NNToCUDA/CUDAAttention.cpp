@@ -35,9 +35,11 @@ struct Shape {
   SmallVector<int64_t> rows() const { return {batch, heads, queries}; }
 
   /// What cuDNN's fused attention takes, forward and backward.
-  bool isInLibrary() const {
-    return (element.isBF16() || element.isF16()) && depth % 8 == 0 && depth <= 128 &&
-           valueDepth % 8 == 0 && valueDepth <= 128;
+  bool isInLibrary(bool causal, bool masked) const {
+    bool hasSizes = depth % 8 == 0 && depth <= 128 && valueDepth % 8 == 0 && valueDepth <= 128 &&
+                    (queries > 1 || keys > 1);
+    bool hasMask = !causal || (masked ? queries == keys : queries <= keys);
+    return (element.isBF16() || element.isF16()) && hasSizes && hasMask;
   }
 };
 
@@ -49,15 +51,15 @@ public:
   /// [batch, heads, rows, n] with the rows of a kv head's heads in one matrix.
   Value grouped(Value tensor) {
     RankedTensorType type = typeOf(tensor);
-    return nn::createReshape(e.builder, e.loc, tensor,
-                             {shape.batch, shape.kvHeads, shape.groups() * type.getDimSize(2),
-                              type.getDimSize(3)});
+    return nn::createReshape(
+        e.builder, e.loc, tensor,
+        {shape.batch, shape.kvHeads, shape.groups() * type.getDimSize(2), type.getDimSize(3)});
   }
   Value ungrouped(Value tensor) {
     RankedTensorType type = typeOf(tensor);
-    return nn::createReshape(e.builder, e.loc, tensor,
-                             {shape.batch, shape.heads, type.getDimSize(2) / shape.groups(),
-                              type.getDimSize(3)});
+    return nn::createReshape(
+        e.builder, e.loc, tensor,
+        {shape.batch, shape.heads, type.getDimSize(2) / shape.groups(), type.getDimSize(3)});
   }
 
   /// lhs . rhs^T, in `element`.
@@ -121,15 +123,6 @@ struct Scoring {
   }
 };
 
-Value convert(Emitter &e, Value scalar, Type element) {
-  Type from = scalar.getType();
-  if (from == element)
-    return scalar;
-  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
-    return arith::ExtFOp::create(e.builder, e.loc, element, scalar);
-  return arith::TruncFOp::create(e.builder, e.loc, element, scalar);
-}
-
 Value isEqual(Emitter &e, Value a, double b) {
   return arith::CmpFOp::create(e.builder, e.loc, arith::CmpFPredicate::OEQ, a,
                                e.constant(a.getType(), b));
@@ -151,11 +144,15 @@ Value swapHeads(Emitter &e, Value tensor) {
       .getResult()[0];
 }
 
-/// A row of the mask for each query, as cuDNN needs it; null without a mask.
+/// The mask as cuDNN needs it, with a row for each query and in the type of the rest; null without
+/// one.
 Value maskOfQueries(Emitter &e, const Shape &shape, Value mask) {
-  if (!mask || typeOf(mask).getDimSize(2) == shape.queries)
+  if (!mask)
     return mask;
-  SmallVector<int64_t> sizes(typeOf(mask).getShape());
+  SmallVector<int64_t> sizes(typeOf(mask).getShape()), dims = {0, 1, 2, 3};
+  if (typeOf(mask).getElementType() != shape.element)
+    mask = e.map(sizes, shape.element, {{mask, dims}},
+                 [&](Emitter &e, ValueRange args) { return convert(e, args[0], shape.element); });
   sizes[2] = shape.queries;
   return nn::createBroadcast(e.builder, e.loc, mask, sizes);
 }
@@ -179,7 +176,7 @@ void lowering::lowerAttention(nn::AttentionOp op, IRRewriter &rewriter, bool use
   Emitter e(rewriter, op.getLoc());
   Shape shape(op.getQuery().getType(), op.getKey().getType(), op.getValue().getType());
   Type statistics = op.getLogsumexp().getType().getElementType();
-  if (useLibrary && shape.isInLibrary()) {
+  if (useLibrary && shape.isInLibrary(op.getCausal(), static_cast<bool>(op.getMask()))) {
     auto [query, queryFirst] = withRowsFirst(op.getQuery());
     auto [key, keyFirst] = withRowsFirst(op.getKey());
     auto [value, valueFirst] = withRowsFirst(op.getValue());
@@ -187,7 +184,8 @@ void lowering::lowerAttention(nn::AttentionOp op, IRRewriter &rewriter, bool use
     Value logsumexp = e.empty(shape.rows(), rewriter.getF32Type());
     auto call = cuda::AttentionOp::create(
         rewriter, e.loc, TypeRange{output.getType(), logsumexp.getType()}, query, key, value,
-        output, logsumexp, maskOfQueries(e, shape, op.getMask()), op.getScaleAttr(), op.getCausalAttr(),
+        output, logsumexp, maskOfQueries(e, shape, op.getMask()), op.getScaleAttr(),
+        op.getCausalAttr(),
         rewriter.getDenseBoolArrayAttr({queryFirst, keyFirst, valueFirst, true}));
     Value saved = call.getResult(1);
     if (statistics != rewriter.getF32Type())
@@ -212,17 +210,15 @@ void lowering::lowerAttention(nn::AttentionOp op, IRRewriter &rewriter, bool use
   max = e.map(shape.rows(), wide, {{max, {0, 1, 2}}}, [&](Emitter &e, ValueRange args) {
     return e.select(isEqual(e, args[0], -kInfinity), e.constant(wide, 0.0), args[0]);
   });
-  Value exps =
-      e.map(shape.scores(), wide, {{scores, {0, 1, 2, 3}}, {max, {0, 1, 2}}},
-            [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
+  Value exps = e.map(shape.scores(), wide, {{scores, {0, 1, 2, 3}}, {max, {0, 1, 2}}},
+                     [](Emitter &e, ValueRange args) { return e.exp(e.sub(args[0], args[1])); });
   Value sum = e.sum(shape.scores(), {0, 1, 2}, wide, {{exps, {0, 1, 2, 3}}}, identity);
   Value logsumexp = e.map(
       shape.rows(), statistics, {{sum, {0, 1, 2}}, {max, {0, 1, 2}}},
       [&](Emitter &e, ValueRange args) {
         Value none = e.constant(wide, kInfinity);
-        return convert(
-            e, e.select(isEqual(e, args[0], 0.0), none, e.add(e.log(args[0]), args[1])),
-            statistics);
+        return convert(e, e.select(isEqual(e, args[0], 0.0), none, e.add(e.log(args[0]), args[1])),
+                       statistics);
       });
   Value probabilities =
       e.map(shape.scores(), shape.element, {{exps, {0, 1, 2, 3}}, {sum, {0, 1, 2}}},
@@ -241,7 +237,7 @@ void lowering::lowerAttentionBackward(nn::AttentionBackwardOp op, IRRewriter &re
   Emitter e(rewriter, op.getLoc());
   Shape shape(op.getQuery().getType(), op.getKey().getType(), op.getValue().getType());
   Type f32 = rewriter.getF32Type();
-  if (useLibrary && shape.isInLibrary()) {
+  if (useLibrary && shape.isInLibrary(op.getCausal(), static_cast<bool>(op.getMask()))) {
     auto [query, queryFirst] = withRowsFirst(op.getQuery());
     auto [key, keyFirst] = withRowsFirst(op.getKey());
     auto [value, valueFirst] = withRowsFirst(op.getValue());
@@ -280,25 +276,22 @@ void lowering::lowerAttentionBackward(nn::AttentionBackwardOp op, IRRewriter &re
         return convert(e, e.exp(e.sub(score(e, args[0], masked), convert(e, args[1], wide))),
                        shape.element);
       });
-  Value valueGrad =
-      products.transposedTimes(products.grouped(probabilities), grad, shape.element);
+  Value valueGrad = products.transposedTimes(products.grouped(probabilities), grad, shape.element);
   Value delta = e.sum({shape.batch, shape.heads, shape.queries, shape.valueDepth}, {0, 1, 2}, wide,
                       {{op.getGrad(), {0, 1, 2, 3}}, {op.getOutput(), {0, 1, 2, 3}}},
                       [&](Emitter &e, ValueRange args) {
                         return e.mul(convert(e, args[0], wide), convert(e, args[1], wide));
                       });
-  Value probabilityGrads =
-      products.ungrouped(products.timesTransposed(grad, op.getValue(), wide));
-  Value scoreGrads = products.grouped(e.map(
-      shape.scores(), shape.element,
-      {{probabilities, {0, 1, 2, 3}}, {probabilityGrads, {0, 1, 2, 3}}, {delta, {0, 1, 2}}},
-      [&](Emitter &e, ValueRange args) {
-        Value probability = convert(e, args[0], wide);
-        Value scaled = e.mul(e.mul(probability, e.sub(args[1], args[2])), score.scale);
-        return convert(e, scaled, shape.element);
-      }));
-  Value queryGrad =
-      products.ungrouped(products.times(scoreGrads, op.getKey(), shape.element));
+  Value probabilityGrads = products.ungrouped(products.timesTransposed(grad, op.getValue(), wide));
+  Value scoreGrads = products.grouped(
+      e.map(shape.scores(), shape.element,
+            {{probabilities, {0, 1, 2, 3}}, {probabilityGrads, {0, 1, 2, 3}}, {delta, {0, 1, 2}}},
+            [&](Emitter &e, ValueRange args) {
+              Value probability = convert(e, args[0], wide);
+              Value scaled = e.mul(e.mul(probability, e.sub(args[1], args[2])), score.scale);
+              return convert(e, scaled, shape.element);
+            }));
+  Value queryGrad = products.ungrouped(products.times(scoreGrads, op.getKey(), shape.element));
   Value keyGrad = products.transposedTimes(scoreGrads, query, shape.element);
   rewriter.replaceOp(op, {queryGrad, keyGrad, valueGrad});
 }

@@ -11,6 +11,15 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::lowering;
 
+Value lowering::convert(Emitter &e, Value scalar, Type element) {
+  Type from = scalar.getType();
+  if (from == element)
+    return scalar;
+  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
+    return arith::ExtFOp::create(e.builder, e.loc, element, scalar);
+  return arith::TruncFOp::create(e.builder, e.loc, element, scalar);
+}
+
 Value lowering::safeIndex(Emitter &e, Value index, int64_t size, bool wrap) {
   Value position = e.toIndex(index), zero = e.index(0), last = e.index(size - 1);
   if (wrap) {
@@ -50,13 +59,13 @@ void lowering::lowerEmbedding(nn::EmbeddingOp op, IRRewriter &rewriter) {
   Value table = nn::createReshape(rewriter, e.loc, op.getTable(), {size, width});
   Value ids = nn::createReshape(rewriter, e.loc, op.getIds(), {count});
   checkIndices(e, ids, size, /*wrap=*/true);
-  Value result = e.map({count, width}, tableType.getElementType(), {{ids, {0}}},
-                       [&](Emitter &e, ValueRange args) -> Value {
-                         Value row = safeIndex(e, args[0], size, /*wrap=*/true);
-                         Value column = linalg::IndexOp::create(e.builder, e.loc, 1);
-                         return tensor::ExtractOp::create(e.builder, e.loc, table,
-                                                          ValueRange{row, column});
-                       });
+  Value result =
+      e.map({count, width}, tableType.getElementType(), {{ids, {0}}},
+            [&](Emitter &e, ValueRange args) -> Value {
+              Value row = safeIndex(e, args[0], size, /*wrap=*/true);
+              Value column = linalg::IndexOp::create(e.builder, e.loc, 1);
+              return tensor::ExtractOp::create(e.builder, e.loc, table, ValueRange{row, column});
+            });
   rewriter.replaceOp(op, nn::createReshape(rewriter, e.loc, result, op.getType().getShape()));
 }
 
@@ -89,8 +98,8 @@ void lowering::lowerEmbeddingBackward(nn::EmbeddingBackwardOp op, IRRewriter &re
     ids = e.map({count}, rewriter.getI64Type(), {{ids, {0}}}, [](Emitter &e, ValueRange args) {
       return arith::ExtSIOp::create(e.builder, e.loc, e.builder.getI64Type(), args[0]).getResult();
     });
-  auto scatter = cuda::ScatterRowsOp::create(rewriter, e.loc, TypeRange{init.getType()}, ids, grad,
-                                             init);
+  auto scatter =
+      cuda::ScatterRowsOp::create(rewriter, e.loc, TypeRange{init.getType()}, ids, grad, init);
   Value result = nn::createReshape(rewriter, e.loc, scatter.getResult(0), type.getShape());
   if (addition) {
     rewriter.replaceOp(addition, result);
@@ -112,13 +121,13 @@ void lowering::lowerGatherElements(nn::GatherElementsOp op, IRRewriter &rewriter
   Value input = nn::createReshape(rewriter, e.loc, op.getInput(), {rows, size});
   Value indices = nn::createReshape(rewriter, e.loc, op.getIndices(), {rows, columns});
   checkIndices(e, indices, size, /*wrap=*/true);
-  Value result = e.map({rows, columns}, type.getElementType(), {{indices, {0, 1}}},
-                       [&](Emitter &e, ValueRange args) -> Value {
-                         Value row = linalg::IndexOp::create(e.builder, e.loc, 0);
-                         Value column = safeIndex(e, args[0], size, /*wrap=*/true);
-                         return tensor::ExtractOp::create(e.builder, e.loc, input,
-                                                          ValueRange{row, column});
-                       });
+  Value result =
+      e.map({rows, columns}, type.getElementType(), {{indices, {0, 1}}},
+            [&](Emitter &e, ValueRange args) -> Value {
+              Value row = linalg::IndexOp::create(e.builder, e.loc, 0);
+              Value column = safeIndex(e, args[0], size, /*wrap=*/true);
+              return tensor::ExtractOp::create(e.builder, e.loc, input, ValueRange{row, column});
+            });
   rewriter.replaceOp(op, nn::createReshape(rewriter, e.loc, result, type.getShape()));
 }
 
@@ -136,7 +145,7 @@ void lowering::lowerGatherElementsBackward(nn::GatherElementsBackwardOp op, IRRe
     Value here = linalg::IndexOp::create(e.builder, e.loc, 1);
     Value isHere = arith::CmpIOp::create(e.builder, e.loc, arith::CmpIPredicate::eq,
                                          safeIndex(e, index, size, /*wrap=*/true), here);
-    return e.select(isHere, part, e.constant(element, 0.0));
+    return e.select(isHere, convert(e, part, element), e.constant(element, 0.0));
   };
   Value result;
   if (columns == 1) {

@@ -27,6 +27,8 @@ void lowerGatherElementsBackward(nn::GatherElementsBackwardOp op, mlir::IRRewrit
 void lowerCrossEntropy(nn::CrossEntropyOp op, mlir::IRRewriter &rewriter);
 void lowerCrossEntropyBackward(nn::CrossEntropyBackwardOp op, mlir::IRRewriter &rewriter);
 
+/// A float scalar of a body in another type.
+mlir::Value convert(Emitter &e, mlir::Value scalar, mlir::Type element);
 /// Scalars of a body: an index into `size` entries, counted from the end where it is negative and
 /// `wrap`; some entry where it is outside, which `checkIndices` has reported.
 mlir::Value safeIndex(Emitter &e, mlir::Value index, int64_t size, bool wrap);

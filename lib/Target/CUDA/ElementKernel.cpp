@@ -80,8 +80,7 @@ public:
     mapping.map(arguments.getArrayRef(), entry.getArguments());
     for (Operation *constant : constants)
       b.clone(*constant, mapping);
-    emitThreads(b, kernel, elements,
-                [&](Value element) { emitElement(element, sizes, kinds); });
+    emitThreads(b, kernel, elements, [&](Value element) { emitElement(element, sizes, kinds); });
     return kernel;
   }
 
@@ -100,9 +99,8 @@ private:
       auto type = dyn_cast<MemRefType>(value.getType());
       SmallVector<int64_t> strides;
       int64_t offset;
-      if (!type || !type.hasStaticShape() ||
-          failed(type.getStridesAndOffset(strides, offset)) || ShapedType::isDynamic(offset) ||
-          llvm::any_of(strides, ShapedType::isDynamic)) {
+      if (!type || !type.hasStaticShape() || failed(type.getStridesAndOffset(strides, offset)) ||
+          ShapedType::isDynamic(offset) || llvm::any_of(strides, ShapedType::isDynamic)) {
         llvm::raw_string_ostream(reason)
             << "it uses a value of type " << value.getType() << " that the host computes";
         return false;
@@ -131,8 +129,7 @@ private:
       values.push_back(isRead ? loadFrom(init, positions.back()) : Value());
     }
     values = emitLoops(reductions, values);
-    for (auto [init, value, position] :
-         llvm::zip_equal(op.getDpsInits(), values, positions))
+    for (auto [init, value, position] : llvm::zip_equal(op.getDpsInits(), values, positions))
       memref::StoreOp::create(b, b.loc, value, mapping.lookup(init), position);
   }
 

@@ -24,9 +24,7 @@ using namespace bigmac;
 namespace {
 
 void launch(OpBuilder &b, Location loc, const cuda::ElementKernel &kernel) {
-  auto size = [&](int64_t value) -> Value {
-    return arith::ConstantIndexOp::create(b, loc, value);
-  };
+  auto size = [&](int64_t value) -> Value { return arith::ConstantIndexOp::create(b, loc, value); };
   gpu::KernelDim3 grid{size(kernel.blocks), size(1), size(1)};
   gpu::KernelDim3 block{size(kernel.threads), size(1), size(1)};
   gpu::LaunchFuncOp::create(b, loc, gpu::GPUFuncOp(kernel.function), grid, block,

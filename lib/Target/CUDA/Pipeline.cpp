@@ -40,7 +40,8 @@ void bigmac::registerCUDADialects(DialectRegistry &registry) {
   // change with them.
   cf::registerConvertControlFlowToLLVMInterface(registry);
   registerConvertMemRefToLLVMInterface(registry);
-  registry.insert<CUDADialect, gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect>();
+  registry.insert<CUDADialect, gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect,
+                  vector::VectorDialect>();
   NVVM::registerNVVMTargetInterfaceExternalModels(registry);
   registerBuiltinDialectTranslation(registry);
   registerGPUDialectTranslation(registry);

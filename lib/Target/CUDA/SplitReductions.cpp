@@ -71,9 +71,9 @@ private:
           mapping.map(op.getBody()->getArguments(), args);
           for (Operation &inner : *op.getBody()) {
             if (auto index = dyn_cast<linalg::IndexOp>(inner))
-              mapping.map(index.getResult(), linalg::IndexOp::create(nested, inner.getLoc(),
-                                                                     loops[index.getDim()])
-                                                 .getResult());
+              mapping.map(index.getResult(),
+                          linalg::IndexOp::create(nested, inner.getLoc(), loops[index.getDim()])
+                              .getResult());
             else
               nested.clone(inner, mapping);
           }
@@ -99,8 +99,8 @@ private:
   }
 
   void replaceBy(Value result) {
-    op.getResult(0).replaceAllUsesWith(
-        nn::createReshape(b, loc, result, cast<RankedTensorType>(op.getResultTypes()[0]).getShape()));
+    op.getResult(0).replaceAllUsesWith(nn::createReshape(
+        b, loc, result, cast<RankedTensorType>(op.getResultTypes()[0]).getShape()));
     op.erase();
   }
 
@@ -156,9 +156,8 @@ struct CUDASplitReductions : bigmac::impl::CUDASplitReductionsBase<CUDASplitRedu
   void runOnOperation() override {
     SmallVector<linalg::GenericOp> ops;
     getOperation()->walk([&](linalg::GenericOp op) {
-      bool isPlain = llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
-        return map.isProjectedPermutation();
-      });
+      bool isPlain = llvm::all_of(op.getIndexingMapsArray(),
+                                  [](AffineMap map) { return map.isProjectedPermutation(); });
       if (isPlain && op.hasPureTensorSemantics() && op.getNumResults() == 1 &&
           op.getNumReductionLoops() > 0)
         ops.push_back(op);
