@@ -120,12 +120,23 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
     Value weight = e.map({rows}, element, {{labels, {0}}}, [&](Emitter &e, ValueRange args) {
       return canIgnore ? e.select(labelCounts(e, args[0], op.getIgnoreIndex()), grad, zero) : grad;
     });
-    // Labels are classes: the forward of the same microbatch has checked them. 32 bits keep the
-    // comparison as wide as the entries.
+    // 32 bits keep the comparison as wide as the entries. Ignored rows have no class.
     Type i32 = rewriter.getI32Type();
-    Value label = e.map({rows}, i32, {{labels, {0}}}, [&](Emitter &e, ValueRange args) -> Value {
-      return arith::IndexCastOp::create(e.builder, e.loc, i32, e.toIndex(args[0]));
-    });
+    int64_t classes = type.getDimSize(1);
+    Value none = arith::ConstantIntOp::create(rewriter, op.getLoc(), -1, 32);
+    Value label =
+        e.loop(rows, e.filled({rows}, none),
+               [&](Emitter &e, Value i, ValueRange carried) -> SmallVector<Value> {
+                 Value given = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
+                 auto counted = [&](Emitter &e) -> SmallVector<Value> {
+                   Value position = arith::IndexCastOp::create(
+                       e.builder, e.loc, i32, e.checkedIndex(given, classes, /*wrap=*/false));
+                   return {tensor::InsertOp::create(e.builder, e.loc, position, carried[0], i)};
+                 };
+                 if (!canIgnore)
+                   return counted(e);
+                 return when(e, labelCounts(e, given, op.getIgnoreIndex()), carried, counted);
+               })[0];
     Value result = e.map(
         type.getShape(), type.getElementType(),
         {{adaptor.getLogits(), {0, 1}}, {adaptor.getLogsumexp(), {0}}, {weight, {0}}, {label, {0}}},

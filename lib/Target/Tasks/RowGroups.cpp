@@ -82,6 +82,18 @@ bool isCandidate(Operation *op) {
          llvm::none_of(generic.getStaticLoopRanges(), ShapedType::isDynamic);
 }
 
+/// Whether `op` repeats a smaller tensor, such as a bias, to what a product adds to: the product
+/// can do that by itself.
+bool startsProduct(linalg::GenericOp op) {
+  if (op.getNumResults() != 1 || !op.getResult(0).hasOneUse() || op.getNumDpsInputs() != 1 ||
+      !llvm::hasSingleElement(*op.getBody()))
+    return false;
+  OpOperand &use = *op.getResult(0).getUses().begin();
+  auto product = dyn_cast<linalg::ContractOp>(use.getOwner());
+  AffineMap input = op.getIndexingMapsArray()[0];
+  return product && product.isDpsInit(&use) && input.getNumResults() < input.getNumDims();
+}
+
 /// The most leading dimensions that a loop over rows may take from `op`: something must be left
 /// for the loop within, unless the op has one number per row.
 unsigned mostRowDims(linalg::GenericOp op) {
@@ -97,7 +109,7 @@ public:
 
   SmallVector<RowGroup> run() {
     for (Operation &op : block)
-      if (isCandidate(&op))
+      if (isCandidate(&op) && !(options.kernels && startsProduct(cast<linalg::GenericOp>(op))))
         place(cast<linalg::GenericOp>(op));
     llvm::erase_if(groups,
                    [&](const RowGroup &group) { return group.ops.size() < options.leastOps; });
@@ -127,9 +139,9 @@ private:
     unsigned rows = std::min<unsigned>(most, op.getNumLoops() - 1);
     if (rows == 0 || (!options.sumsAlone && kindFor(op, rows) != RowKind::PerRow))
       return;
-    if (options.kernels && (!isForKernel(op, rows) ||
-                            llvm::product_of(ArrayRef<int64_t>(sizes).drop_front(rows)) >
-                                options.mostRowElements))
+    if (options.kernels &&
+        (!isForKernel(op, rows) ||
+         llvm::product_of(ArrayRef<int64_t>(sizes).drop_front(rows)) > options.mostRowElements))
       return;
     groupOf[op] = groups.size();
     groups.push_back({{op}, llvm::to_vector(ArrayRef<int64_t>(sizes).take_front(rows))});
