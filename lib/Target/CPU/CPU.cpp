@@ -12,16 +12,20 @@
 using namespace mlir;
 using namespace bigmac;
 
-LogicalResult bigmac::planWorkspacesForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
-  PassManager toBuffers(tasks.getContext());
-  buildCPUBufferPipeline(toBuffers);
-  if (failed(toBuffers.run(tasks)))
-    return failure();
+void bigmac::readWorkspaces(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
   for (auto task : tasks.getOps<func::FuncOp>())
     if (!task.isExternal() && task.isPublic()) {
       auto workspace = cast<MemRefType>(task.getArgumentTypes().back());
       infos.push_back({task.getName().str(), static_cast<uint64_t>(workspace.getNumElements())});
     }
+}
+
+LogicalResult bigmac::planWorkspacesForCPU(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
+  PassManager toBuffers(tasks.getContext());
+  buildCPUBufferPipeline(toBuffers);
+  if (failed(toBuffers.run(tasks)))
+    return failure();
+  readWorkspaces(tasks, infos);
   return success();
 }
 

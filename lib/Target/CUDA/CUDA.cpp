@@ -6,8 +6,6 @@
 #include "lib/Target/CPU/EmitObject.h"
 #include "lib/Target/CPU/Pipeline.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Pass/PassManager.h"
 
 using namespace mlir;
@@ -24,11 +22,7 @@ LogicalResult bigmac::planWorkspacesForCUDA(ModuleOp tasks, SmallVectorImpl<Task
   buildCUDABufferPipeline(toBuffers);
   if (failed(toBuffers.run(tasks)))
     return failure();
-  for (auto task : tasks.getOps<func::FuncOp>())
-    if (!task.isExternal() && task.isPublic()) {
-      auto workspace = cast<MemRefType>(task.getArgumentTypes().back());
-      infos.push_back({task.getName().str(), static_cast<uint64_t>(workspace.getNumElements())});
-    }
+  readWorkspaces(tasks, infos);
   return success();
 }
 
