@@ -244,7 +244,7 @@ private:
 
   Error failure() const {
     if (leastBytes != std::numeric_limits<uint64_t>::max())
-      return overMemoryLimit(*problem.memoryLimit, leastBytes);
+      return overMemoryLimit("window", *problem.memoryLimit, leastBytes);
     return Error{"the dependencies of this program do not fit the schedule: " + deadlock};
   }
 
@@ -264,8 +264,9 @@ private:
 
 } // namespace
 
-Error overMemoryLimit(uint64_t limit, uint64_t leastBytes) {
-  return Error{"no window keeps activations within the memory limit of " + std::to_string(limit) +
+Error overMemoryLimit(std::string_view what, uint64_t limit, uint64_t leastBytes) {
+  return Error{"no " + std::string(what) + " keeps activations within the memory limit of " +
+               std::to_string(limit) +
                " bytes a rank; the least limit that works with this schedule is " +
                std::to_string(leastBytes) + " bytes"};
 }

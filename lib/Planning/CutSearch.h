@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 namespace bigmac::planning {
@@ -39,8 +40,8 @@ struct CutOutcome {
   uint64_t leastBytes = std::numeric_limits<uint64_t>::max();
 };
 
-/// The error for a memory limit that no candidate keeps.
-Error overMemoryLimit(uint64_t limit, uint64_t leastBytes);
+/// The error for a memory limit that no candidate keeps; `what` the candidates differ in.
+Error overMemoryLimit(std::string_view what, uint64_t limit, uint64_t leastBytes);
 
 /// Of all windows and extra warm-ups: the least executed makespan within the memory limit, among
 /// equals the least window, then the least warm-up. `problem` is valid.

@@ -282,7 +282,7 @@ Result<Split> searchSplit(const Problem &given) {
   if (!split.tried.empty())
     return split;
   if (leastBytes != std::numeric_limits<uint64_t>::max())
-    return overMemoryLimit(*given.memoryLimit, leastBytes);
+    return overMemoryLimit("window", *given.memoryLimit, leastBytes);
   return *refused;
 }
 

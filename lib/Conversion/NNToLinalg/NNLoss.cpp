@@ -129,13 +129,14 @@ struct LowerCrossEntropyBackward : OpConversionPattern<nn::CrossEntropyBackwardO
                [&](Emitter &e, Value i, ValueRange carried) -> SmallVector<Value> {
                  Value given = tensor::ExtractOp::create(e.builder, e.loc, labels, i);
                  auto counted = [&](Emitter &e) -> SmallVector<Value> {
-                   Value position = arith::IndexCastOp::create(
-                       e.builder, e.loc, i32, e.checkedIndex(given, classes, /*wrap=*/false));
-                   return {tensor::InsertOp::create(e.builder, e.loc, position, carried[0], i)};
+                   return {arith::IndexCastOp::create(
+                       e.builder, e.loc, i32, e.checkedIndex(given, classes, /*wrap=*/false))};
                  };
-                 if (!canIgnore)
-                   return counted(e);
-                 return when(e, labelCounts(e, given, op.getIgnoreIndex()), carried, counted);
+                 // Branches give numbers: a tensor chosen between two would need a copy.
+                 Value position = canIgnore ? when(e, labelCounts(e, given, op.getIgnoreIndex()),
+                                                   none, counted)[0]
+                                            : counted(e)[0];
+                 return {tensor::InsertOp::create(e.builder, e.loc, position, carried[0], i)};
                })[0];
     Value result = e.map(
         type.getShape(), type.getElementType(),

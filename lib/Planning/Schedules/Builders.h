@@ -14,6 +14,8 @@ namespace bigmac::planning {
 /// The nested pipeline: encoder and generator units at cuts inside interleaved 1F1B, a window of
 /// encoder units in flight.
 Result<Schedule> buildBigMac(const Problem &problem);
+/// Also tells the least limit that works, where the memory limit refuses the schedule.
+Result<Schedule> buildBigMac(const Problem &problem, uint64_t &leastLimit);
 
 /// Every encoder forward before the LLM and every backward after it; generator units at cuts.
 Result<Schedule> buildEncoderFirst(const Problem &problem);

@@ -21,10 +21,17 @@ Result<Schedule> buildZb(const Problem &problem) {
   Result<Schedule> unsplit = buildOneForwardOneBackward(unlimited);
   if (!unsplit)
     return unsplit.error();
-  Result<Schedule> split = buildSplit(problem, *unsplit, true, 0);
+  SplitStart start{*unsplit, true};
+  Result<Schedule> free = buildSplit(unlimited, start);
+  if (!free)
+    return free;
+  start.unlimited = &*free;
+  Problem fast = problem;
+  fast.robust = false;
+  Result<Schedule> split = problem.memoryLimit ? buildSplit(fast, start) : free;
   if (!split || !problem.robust)
     return split;
-  return buildRobustSplit(problem, *split, *unsplit, true, 0);
+  return buildRobustSplit(problem, start, *split);
 }
 
 } // namespace bigmac::planning

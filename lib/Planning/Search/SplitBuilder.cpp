@@ -1,13 +1,14 @@
 //===- SplitBuilder.cpp - The best schedule with a split backward ---------===//
 
 #include "SplitBuilder.h"
+#include "../CutSearch.h"
 #include "../LongestPaths.h"
 #include "../RobustChoice.h"
 #include "OrderRefiner.h"
 #include "SplitSearch.h"
 
 #include <algorithm>
-#include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -26,6 +27,11 @@ constexpr uint32_t leastSearchedGroups = 6;
 /// try.
 constexpr uint64_t refinedActionsPerEffort = 4u << 20;
 constexpr uint64_t leastRefinements = 200;
+
+/// What keeps no memory limit, in errors.
+constexpr std::string_view triedOrders = "order of weight gradients that was tried";
+/// Higher limits that are tried to name one that works.
+constexpr unsigned mostLimitsTried = 8;
 
 /// Most chunks held on a rank, with whole backwards.
 uint32_t mostHeld(const Schedule &schedule, const SplitProblem &split) {
@@ -81,18 +87,17 @@ struct Candidate {
 
 class SplitBuilder {
 public:
-  SplitBuilder(const Problem &problem, const SplitProblem &split, const Schedule &unsplit,
-               bool encoderFirst, uint32_t moreHeld)
-      : problem(problem), split(split), unsplit(unsplit), encoderFirst(encoderFirst),
-        evaluator(split, heldBound(moreHeld)) {
+  SplitBuilder(const Problem &problem, const SplitProblem &split, const SplitStart &start)
+      : problem(problem), split(split), start(start), unsplit(start.unsplit),
+        evaluator(split, heldBound()) {
     const uint32_t ranks = problem.ranks;
     const bool limited = problem.memoryLimit.has_value();
     const uint32_t units = (problem.microbatches + ranks - 1) / ranks;
-    if (split.workload.hasEncoder && !encoderFirst)
+    if (split.workload.hasEncoder && !start.encoderFirst)
       bounds.units = std::min(units, limited ? unsplit.window + 3 : std::max(3u, unsplit.window));
     bounds.waiting = limited ? 4 * ranks * problem.chunks : ranks;
-    bounds.held = heldBound(moreHeld);
-    bounds.longer = limited || moreHeld > 0 ? ranks - 1 : 0;
+    bounds.held = heldBound();
+    bounds.longer = limited || start.moreHeld > 0 ? ranks - 1 : 0;
     // A generator's unit must be forwarded as a whole before the last rank's first backward.
     bounds.leastExtra = std::min(unsplit.warmupExtra, split.workload.hasGenerator ? ranks - 1 : 0);
     bounds.mostExtra = std::max(unsplit.warmupExtra, bounds.leastExtra + bounds.longer);
@@ -100,12 +105,26 @@ public:
 
   Result<Schedule> run() {
     takeUnsplit();
+    takeUnlimited();
     for (const SplitPlan &plan : plans())
       take(plan);
     if (best.orders.empty())
-      return overLimit();
+      return overMemoryLimit(triedOrders, *problem.memoryLimit, needed());
     refine();
     return scheduleOf(best);
+  }
+
+  /// The least bytes that anything tried needs, with a memory limit.
+  uint64_t needed() const { return std::min(leastBytes, evaluator.leastBytes()); }
+  /// What the schedules that it starts from need: limits that work.
+  uint64_t startBytes() const {
+    const IdOrders orders = weightGradientsAtOnce(split, split.idsOf(unsplit));
+    uint64_t bytes = split.peakBytes(orders, finishOf(orders));
+    if (start.unlimited) {
+      const IdOrders other = split.idsOf(*start.unlimited);
+      bytes = std::min(bytes, split.peakBytes(other, finishOf(other)));
+    }
+    return bytes;
   }
 
   /// Of `fast`, the whole backwards' order and the shapes that the search meets: the one that holds
@@ -141,8 +160,8 @@ public:
   }
 
 private:
-  uint32_t heldBound(uint32_t moreHeld) const {
-    return problem.memoryLimit ? FillPolicy::noLimit : mostHeld(unsplit, split) + moreHeld;
+  uint32_t heldBound() const {
+    return problem.memoryLimit ? FillPolicy::noLimit : mostHeld(unsplit, split) + start.moreHeld;
   }
 
   /// The unsplit order, with each weight gradient directly behind its backward: not slower.
@@ -154,35 +173,47 @@ private:
       best = {std::move(orders), runner.makespan, unsplit.window, unsplit.warmupExtra};
   }
 
+  /// A search under a limit takes another way than one without, to a plan that may be slower.
+  void takeUnlimited() {
+    if (!start.unlimited)
+      return;
+    IdOrders orders = split.idsOf(*start.unlimited);
+    OrderRunner runner;
+    runner.run(split.graph, orders, split.seconds, problem.costs.transfer);
+    if (fits(orders, runner.finish) && runner.makespan < best.makespan)
+      best = {std::move(orders), runner.makespan, start.unlimited->window,
+              start.unlimited->warmupExtra};
+  }
+
   std::vector<SplitPlan> plans() {
-    SplitPlan start;
-    start.shape.extra = unsplit.warmupExtra;
-    start.shape.window = encoderFirst ? 0 : unsplit.window;
-    start.waiting = problem.ranks;
-    start.earlyUnits = bounds.units;
-    start.lateBackwards = bounds.units > 0;
-    start.shape.justInTime = bounds.units > 0;
+    SplitPlan first;
+    first.shape.extra = unsplit.warmupExtra;
+    first.shape.window = start.encoderFirst ? 0 : unsplit.window;
+    first.waiting = problem.ranks;
+    first.earlyUnits = bounds.units;
+    first.lateBackwards = bounds.units > 0;
+    first.shape.justInTime = bounds.units > 0;
 
     const uint32_t searched = searchedMicrobatches(problem, split.graph.size());
     if (searched < problem.microbatches) {
       Problem smaller = shortened(problem, searched);
       if (Result<SplitProblem> smallerSplit = SplitProblem::build(smaller)) {
         PlanEvaluator smallerEvaluator(*smallerSplit, bounds.held);
-        std::vector<SplitPlan> found = search(smallerEvaluator, start, 2 + problem.effort);
+        std::vector<SplitPlan> found = search(smallerEvaluator, first, 2 + problem.effort);
         if (!found.empty())
           return found;
       }
     }
-    return search(evaluator, start, 1);
+    return search(evaluator, first, 1);
   }
 
   /// The `count` fastest plans; robust ones are chosen among more.
-  std::vector<SplitPlan> search(PlanEvaluator &with, const SplitPlan &start, size_t count) const {
+  std::vector<SplitPlan> search(PlanEvaluator &with, const SplitPlan &first, size_t count) const {
     const uint64_t budget = std::max(1u, problem.effort) * actionsPerEffort;
     if (problem.robust)
-      return searchShapes(with, start, bounds, budget,
+      return searchShapes(with, first, bounds, budget,
                           comparedPlans(problem.effort, split.graph.size()), robustTolerance);
-    return searchPlans(with, start, bounds, budget, count);
+    return searchPlans(with, first, bounds, budget, count);
   }
 
   void take(const SplitPlan &plan) {
@@ -253,18 +284,10 @@ private:
     return bytes <= *problem.memoryLimit;
   }
 
-  Error overLimit() const {
-    return Error{"no order of weight gradients that was tried keeps activations within the memory "
-                 "limit of " +
-                 std::to_string(*problem.memoryLimit) +
-                 " bytes a rank; the least limit that works with this schedule is " +
-                 std::to_string(std::min(leastBytes, evaluator.leastBytes())) + " bytes"};
-  }
-
   const Problem &problem;
   const SplitProblem &split;
+  const SplitStart &start;
   const Schedule &unsplit;
-  bool encoderFirst;
   SplitBounds bounds;
   PlanEvaluator evaluator;
   Candidate best;
@@ -273,20 +296,38 @@ private:
 
 } // namespace
 
-Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, bool encoderFirst,
-                            uint32_t moreHeld) {
+Result<Schedule> buildSplit(const Problem &problem, const SplitStart &start, uint64_t *leastLimit) {
   Result<SplitProblem> split = SplitProblem::build(problem);
   if (!split)
     return split.error();
-  return SplitBuilder(problem, *split, unsplit, encoderFirst, moreHeld).run();
+  SplitBuilder builder(problem, *split, start);
+  Result<Schedule> built = builder.run();
+  if (built || !problem.memoryLimit)
+    return built;
+  // Gaps are filled with the limit in view, so what one needs under this limit may not be met again
+  // under another: only a limit that was tried is named.
+  const uint64_t most = builder.startBytes();
+  Problem relaxed = problem;
+  split->problem = &relaxed;
+  uint64_t least = std::min(builder.needed(), most);
+  for (unsigned tried = 0; least < most; ++tried) {
+    relaxed.memoryLimit = least;
+    SplitBuilder again(relaxed, *split, start);
+    if (again.run())
+      break;
+    least = tried == mostLimitsTried ? most : std::min(most, std::max(least + 1, again.needed()));
+  }
+  if (leastLimit)
+    *leastLimit = least;
+  return overMemoryLimit(triedOrders, *problem.memoryLimit, least);
 }
 
-Result<Schedule> buildRobustSplit(const Problem &problem, const Schedule &fast,
-                                  const Schedule &unsplit, bool encoderFirst, uint32_t moreHeld) {
+Result<Schedule> buildRobustSplit(const Problem &problem, const SplitStart &start,
+                                  const Schedule &fast) {
   Result<SplitProblem> split = SplitProblem::build(problem);
   if (!split)
     return split.error();
-  return SplitBuilder(problem, *split, unsplit, encoderFirst, moreHeld).runRobust(fast);
+  return SplitBuilder(problem, *split, start).runRobust(fast);
 }
 
 } // namespace bigmac::planning

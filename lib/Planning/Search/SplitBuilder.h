@@ -11,20 +11,32 @@
 
 namespace bigmac::planning {
 
-/// Searches from `unsplit`, a schedule of the same problem with whole backwards, and is never
-/// slower than it. Within the memory limit, if there is one. Without, no more encoder units are
-/// alive than max(3, unsplit's window), at most P weight gradients wait on a rank, and at most
-/// `moreHeld` more chunks are held than in `unsplit`: constant in the microbatches. With
-/// `encoderFirst` all encoder forwards come first and all backwards last.
+/// What a search starts from.
+struct SplitStart {
+  /// A schedule of the same problem with whole backwards. It need not keep the memory limit.
+  const Schedule &unsplit;
+  /// All encoder forwards come first and all backwards last.
+  bool encoderFirst = false;
+  /// Without a memory limit, so many more chunks may be held than in `unsplit`.
+  uint32_t moreHeld = 0;
+  /// With a memory limit: what buildSplit finds without one, which may keep it.
+  const Schedule *unlimited = nullptr;
+};
+
+/// Never slower than `unsplit`. Within the memory limit, if there is one, and then never slower
+/// than `unlimited` where that keeps it. Without, no more encoder units are alive than max(3,
+/// unsplit's window), at most P weight gradients wait on a rank, and the chunks held are constant
+/// in the microbatches.
 ///
-/// Errors: nothing found keeps the memory limit; names the least that works.
-Result<Schedule> buildSplit(const Problem &problem, const Schedule &unsplit, bool encoderFirst,
-                            uint32_t moreHeld);
+/// Errors: nothing found keeps the memory limit; names the least found that works, which
+/// `leastLimit` takes, too.
+Result<Schedule> buildSplit(const Problem &problem, const SplitStart &start,
+                            uint64_t *leastLimit = nullptr);
 
 /// A plan that holds up when times vary: `fast`, which buildSplit made of `problem`, or one that is
-/// at most 1% slower. `unsplit` is a robust schedule of whole backwards.
-Result<Schedule> buildRobustSplit(const Problem &problem, const Schedule &fast,
-                                  const Schedule &unsplit, bool encoderFirst, uint32_t moreHeld);
+/// at most 1% slower. The start's `unsplit` is a robust schedule.
+Result<Schedule> buildRobustSplit(const Problem &problem, const SplitStart &start,
+                                  const Schedule &fast);
 
 } // namespace bigmac::planning
 

@@ -26,7 +26,7 @@ public:
 
   void run(const SplitPlan &start) {
     best = start;
-    bestOutcome = consider(start);
+    bestScore = consider(start);
     bool improved = true;
     while (improved && evaluator.work() < budget) {
       improved = false;
@@ -44,7 +44,7 @@ public:
     for (const Found &entry : found)
       if (plans.size() < count && entry.plan != best)
         plans.push_back(entry.plan);
-    if (bestOutcome < std::numeric_limits<double>::infinity())
+    if (bestScore.over == 0)
       plans.insert(plans.begin(), best);
     if (plans.size() > count)
       plans.resize(count);
@@ -57,7 +57,7 @@ public:
       const bool known = std::any_of(plans.begin(), plans.end(), [&](const SplitPlan &plan) {
         return plan.shape == entry.plan.shape;
       });
-      if (plans.size() < count && !known && entry.makespan <= bestOutcome * (1 + tolerance))
+      if (plans.size() < count && !known && entry.makespan <= bestScore.makespan * (1 + tolerance))
         plans.push_back(entry.plan);
     }
     return plans;
@@ -69,16 +69,32 @@ private:
     SplitPlan plan;
   };
 
-  /// The makespan; infinite where the plan does not keep the memory limit.
-  double consider(const SplitPlan &plan) {
-    SplitOutcome outcome = evaluator.evaluate(plan);
+  /// What plans are compared by: first the bytes above the memory limit, so that a search that
+  /// starts above it comes down to it, then the makespan.
+  struct Score {
+    uint64_t over = std::numeric_limits<uint64_t>::max();
+    double makespan = std::numeric_limits<double>::infinity();
+
+    bool less(const Score &other) const {
+      return over != other.over ? over < other.over
+                                : makespan < other.makespan * (1 - equalMakespan);
+    }
+    bool equal(const Score &other) const {
+      return over == other.over && makespan < std::numeric_limits<double>::infinity() &&
+             makespan <= other.makespan * (1 + equalMakespan);
+    }
+  };
+
+  Score consider(const SplitPlan &plan) {
+    const SplitOutcome outcome = evaluator.evaluate(plan);
+    if (outcome.makespan == std::numeric_limits<double>::infinity())
+      return {};
     const std::optional<uint64_t> &limit = evaluator.problem().problem->memoryLimit;
-    double makespan = outcome.makespan;
-    if (limit && outcome.bytes > *limit)
-      makespan = std::numeric_limits<double>::infinity();
-    if (makespan < std::numeric_limits<double>::infinity())
-      found.push_back({makespan, plan});
-    return makespan;
+    const Score score{limit && outcome.bytes > *limit ? outcome.bytes - *limit : 0,
+                      outcome.makespan};
+    if (score.over == 0)
+      found.push_back({outcome.makespan, plan});
+    return score;
   }
 
   bool tryAll(const std::vector<SplitPlan> &plans) {
@@ -86,14 +102,13 @@ private:
     for (const SplitPlan &plan : plans) {
       if (plan == best || evaluator.work() >= budget)
         continue;
-      double makespan = consider(plan);
-      bool less = makespan < bestOutcome * (1 - equalMakespan);
-      bool equal = makespan <= bestOutcome * (1 + equalMakespan) &&
-                   makespan < std::numeric_limits<double>::infinity();
-      if (!less && !(equal && holds(plan) < holds(best)))
+      const Score score = consider(plan);
+      if (!score.less(bestScore) && !(score.equal(bestScore) && holds(plan) < holds(best)))
         continue;
       best = plan;
-      bestOutcome = std::min(makespan, bestOutcome);
+      bestScore = {score.over, score.over == bestScore.over
+                                   ? std::min(score.makespan, bestScore.makespan)
+                                   : score.makespan};
       improved = true;
     }
     return improved;
@@ -180,7 +195,7 @@ private:
   SplitBounds bounds;
   uint64_t budget;
   SplitPlan best;
-  double bestOutcome = std::numeric_limits<double>::infinity();
+  Score bestScore;
   std::vector<Found> found;
 };
 

@@ -1,5 +1,6 @@
 //===- BigMacZbTest.cpp - The nested pipeline, backward split -------------===//
 
+#include "Random.h"
 #include "Reference.h"
 #include "bigmac/Planning/Transfers.h"
 #include "bigmac/Planning/Verifier.h"
@@ -201,6 +202,54 @@ TEST(MemoryLimit, MayLeaveOnlyWholeBackwards) {
       << refused.message();
   problem.memoryLimit = 40;
   EXPECT_TRUE(buildSchedule(ScheduleKind::BigMacZb, problem));
+}
+
+uint64_t leastLimitIn(const std::string &message) {
+  static constexpr std::string_view before = "the least limit that works with this schedule is ";
+  const size_t at = message.find(before);
+  return at == std::string::npos ? 0 : std::stoull(message.substr(at + before.size()));
+}
+
+// A limit that is refused names one that works, and none that the same schedule without a limit, or
+// bigmac, would keep.
+TEST(MemoryLimit, ThatIsNamedWorks) {
+  Random random(31);
+  int refusals = 0;
+  for (int round = 0; round < 60; ++round) {
+    Problem problem = randomProblem(random);
+    problem.chunks = round % 3 == 0 ? 1 : problem.chunks;
+    const ScheduleKind kind = round % 3 == 0 ? ScheduleKind::Zb : ScheduleKind::BigMacZb;
+    if (round % 3 == 0)
+      problem = problemOf(problem.ranks, 1, problem.microbatches, costsOf({1, 2, 1, 2, 2, 4}));
+    problem.costs.activationBytes =
+        ActivationBytes{uint64_t(1 + random.below(9)), uint64_t(1 + random.below(5)),
+                        1 + random.below(50), 1 + random.below(50)};
+    std::optional<Built> unlimited = build(kind, problem);
+    std::optional<Built> nested = build(ScheduleKind::BigMac, problem);
+    ASSERT_TRUE(unlimited && nested);
+    const uint64_t own = mostBytes(*unlimited);
+    problem.memoryLimit = own * (1 + random.below(9)) / 10;
+    Result<Schedule> refused = buildSchedule(kind, problem);
+    if (refused)
+      continue;
+    ++refusals;
+    const uint64_t least = leastLimitIn(refused.message());
+    EXPECT_GT(least, *problem.memoryLimit);
+    EXPECT_LE(least, own) << "round " << round;
+    if (kind == ScheduleKind::BigMacZb)
+      EXPECT_LE(least, mostBytes(*nested)) << "round " << round;
+    problem.memoryLimit = least;
+    std::optional<Built> built = build(kind, problem);
+    ASSERT_TRUE(built) << "round " << round;
+    EXPECT_LE(mostBytes(*built), least);
+    EXPECT_EQ(findFault(*built), "");
+    problem.memoryLimit = own;
+    std::optional<Built> within = build(kind, problem);
+    ASSERT_TRUE(within) << "round " << round;
+    EXPECT_LE(within->figures.makespan, unlimited->figures.makespan * (1 + 1e-9))
+        << "round " << round;
+  }
+  EXPECT_GT(refusals, 30);
 }
 
 TEST(Placement, OfComponentsOnSomeRanksIsRefused) {
