@@ -43,9 +43,11 @@ public:
     SmallVector<Value> arguments;
     for (Value input : program->inputs)
       arguments.push_back(toBuffer(b, input));
-    SmallVector<Value> results(loop.getNumResults());
-    for (const cuda::RowStore &store : program->stores)
-      arguments.push_back(results[store.result] = destination(b, loop.getResult(store.result)));
+    SmallVector<Destination> results(loop.getNumResults());
+    for (const cuda::RowStore &store : program->stores) {
+      results[store.result] = destination(b, loop.getResult(store.result));
+      arguments.push_back(results[store.result].buffer);
+    }
     SmallVector<Value> partials;
     for (size_t i = 0; i < program->accumulators.size(); ++i) {
       auto type = cast<MemRefType>(kernel.function.getFunctionType().getInput(arguments.size()));
@@ -55,18 +57,18 @@ public:
     markDistinct(kernel.function, arguments);
     launch(b, loc, kernel.function, kernel.shape.blocks, kernel.shape.threads(), arguments);
     for (auto [accumulator, partial] : llvm::zip_equal(program->accumulators, partials)) {
-      Value result = destination(b, loop.getResult(accumulator.result));
-      results[accumulator.result] = result;
+      results[accumulator.result] = destination(b, loop.getResult(accumulator.result));
+      Value result = results[accumulator.result].buffer;
       cuda::ColumnKernel sum = cuda::emitColumnKernel(
           cast<MemRefType>(partial.getType()), cast<MemRefType>(result.getType()),
           accumulator.combiner.kind, kernels, nextName(), loc);
       Value init = toBuffer(b, program->init(accumulator.result));
       launch(b, loc, sum.function, sum.blocks, sum.threads, {partial, init, result});
     }
-    for (auto [value, buffer] : llvm::zip_equal(loop.getResults(), results))
+    for (auto [value, result] : llvm::zip_equal(loop.getResults(), results))
       if (!value.use_empty())
         value.replaceAllUsesWith(bufferization::ToTensorOp::create(
-            b, loc, value.getType(), buffer, /*restrict=*/true, /*writable=*/true));
+            b, loc, value.getType(), result.buffer, /*restrict=*/true, result.writable));
     loop.erase();
     return success();
   }
@@ -106,28 +108,45 @@ private:
     add.erase();
   }
 
+  /// A result's buffer, and whether what reads it may also write there.
+  struct Destination {
+    Value buffer;
+    bool writable = true;
+  };
+
   /// The buffer that `result` is wanted in, else a new one.
-  static Value destination(OpBuilder &b, Value result) {
-    SmallVector<Operation *> writes;
-    for (Value value = result; value.hasOneUse();) {
-      auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(*value.getUsers().begin());
-      if (!write)
-        break;
-      writes.push_back(write);
-      Value buffer = write.getDest();
-      if (write->getNumResults() == 1) {
-        value = write->getResult(0);
-        continue;
-      }
-      if (!isa<BlockArgument>(buffer))
-        break;
-      for (Operation *op : llvm::reverse(writes))
-        op->erase();
-      return buffer;
-    }
+  static Destination destination(OpBuilder &b, Value result) {
+    for (OpOperand &use : result.getUses())
+      if (std::optional<Destination> wanted = writtenTo(use))
+        return *wanted;
     auto type = cast<RankedTensorType>(result.getType());
-    return memref::AllocOp::create(b, result.getLoc(),
-                                   MemRefType::get(type.getShape(), type.getElementType()));
+    return {memref::AllocOp::create(b, result.getLoc(),
+                                    MemRefType::get(type.getShape(), type.getElementType()))};
+  }
+
+  /// The argument that `use`, or a chain of uses, does no more than write to; such writes go. An
+  /// output may have other readers, which leave it as it is. What a task updates in place is read
+  /// before, so there it must be the value's only use.
+  static std::optional<Destination> writtenTo(OpOperand &use) {
+    SmallVector<Operation *> writes;
+    for (OpOperand *next = &use;;) {
+      auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(next->getOwner());
+      if (!write || next->get() != write.getSource())
+        return std::nullopt;
+      writes.push_back(write);
+      if (write->getNumResults() == 0)
+        break;
+      if (!next->get().hasOneUse() || !write->getResult(0).hasOneUse())
+        return std::nullopt;
+      next = &*write->getResult(0).getUses().begin();
+    }
+    Value buffer = cast<bufferization::MaterializeInDestinationOp>(writes.back()).getDest();
+    const bool isOutput = isa<BlockArgument>(buffer) && buffer.hasOneUse();
+    if (!isa<BlockArgument>(buffer) || !(isOutput || use.get().hasOneUse()))
+      return std::nullopt;
+    for (Operation *op : llvm::reverse(writes))
+      op->erase();
+    return Destination{buffer, /*writable=*/false};
   }
 
   /// Tells the code generator that arguments do not overlap, unless a task updates a buffer in

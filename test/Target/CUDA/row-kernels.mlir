@@ -19,3 +19,16 @@ func.func @norm(%x: tensor<512x4096xbf16>, %s: tensor<4096xbf16>) -> (tensor<512
   %y = arith.truncf %n : tensor<512x4096xf32> to tensor<512x4096xbf16>
   return %y, %r : tensor<512x4096xbf16>, tensor<512xf32>
 }
+
+// A result that the task also uses is computed where it is wanted: nothing copies it.
+// CHECK-LABEL: func.func @saved(
+// CHECK-NOT: alloc
+// CHECK: gpu.launch_func @kernels::@saved_0 {{.*}}%arg1 : memref<64x256xf32>)
+// CHECK: %[[SAVED:.*]] = bufferization.to_tensor %arg1 restrict : memref<64x256xf32>
+// CHECK-NOT: materialize_in_destination {{.*}} %arg1
+// CHECK: linalg.contract {{.*}} ins(%[[SAVED]], %[[SAVED]]
+func.func @saved(%x: tensor<64x256xf32>) -> (tensor<64x256xf32>, tensor<64x64xf32>) {
+  %y = nn.softmax %x : tensor<64x256xf32>
+  %p = nn.matmul %y, %y transposed : tensor<64x256xf32>, tensor<64x256xf32>
+  return %y, %p : tensor<64x256xf32>, tensor<64x64xf32>
+}
