@@ -43,7 +43,10 @@ void buildCUDATaskPipeline(mlir::OpPassManager &passes);
 /// is its workspace.
 void buildCUDABufferPipeline(mlir::OpPassManager &passes);
 
-/// `gpu.module`s to `gpu.binary`s. Kernels take bare pointers.
+/// `gpu.module`s to the dialects of LLVM and NVVM. Kernels take bare pointers.
+void buildCUDAKernelLLVMPipeline(mlir::OpPassManager &passes);
+
+/// `gpu.module`s to `gpu.binary`s, by way of those dialects.
 void buildCUDAKernelPipeline(mlir::OpPassManager &passes, const CUDAKernelOptions &options);
 
 struct CUDAOptions {

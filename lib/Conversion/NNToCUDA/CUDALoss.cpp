@@ -86,6 +86,8 @@ void lowering::lowerCrossEntropyBackward(nn::CrossEntropyBackwardOp op, IRRewrit
   int64_t rows = type.getDimSize(0);
   Value labels = op.getLabels();
   auto isCounted = counts(typeOf(labels).getElementType(), op.getIgnoreIndex());
+  checkIndices(e, labels, type.getDimSize(1), /*wrap=*/false,
+               isCounted ? std::optional(op.getIgnoreIndex()) : std::nullopt);
   // The weight of a row that counts.
   Value weight = op.getGrad();
   if (!op.getSum()) {

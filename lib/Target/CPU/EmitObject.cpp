@@ -78,21 +78,21 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
 }
 
-/// The module's LLVM IR, optimized for `machine`.
-static std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context,
-                                               llvm::TargetMachine &machine) {
+static void optimizeFor(llvm::Module &module, llvm::TargetMachine &machine) {
+  module.setTargetTriple(machine.getTargetTriple());
+  module.setDataLayout(machine.createDataLayout());
+  optimize(module, machine);
+}
+
+static std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context) {
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   module.getContext()->appendDialectRegistry(registry);
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "tasks");
-  if (!result)
-    return nullptr;
   // Symbols of the IR, not where it was read from.
-  result->setSourceFileName("tasks");
-  result->setTargetTriple(machine.getTargetTriple());
-  result->setDataLayout(machine.createDataLayout());
-  optimize(*result, machine);
+  if (result)
+    result->setSourceFileName("tasks");
   return result;
 }
 
@@ -102,28 +102,33 @@ LogicalResult bigmac::printLLVMForCPU(ModuleOp lowered, const CPUOptions &option
   llvm::LLVMContext context;
   if (!machine)
     return failure();
-  std::unique_ptr<llvm::Module> module = translate(lowered, context, *machine);
+  std::unique_ptr<llvm::Module> module = translate(lowered, context);
   if (!module)
     return failure();
+  optimizeFor(*module, *machine);
   module->print(os, nullptr);
   return success();
 }
 
 LogicalResult bigmac::emitObject(ModuleOp lowered, const CPUOptions &options, StringRef path) {
-  std::unique_ptr<llvm::TargetMachine> machine = createMachine(lowered, options);
   llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module = translate(lowered, context);
+  return module ? emitObject(lowered, *module, options, path) : failure();
+}
+
+LogicalResult bigmac::emitObject(ModuleOp lowered, llvm::Module &module, const CPUOptions &options,
+                                 StringRef path) {
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(lowered, options);
   if (!machine)
     return failure();
-  std::unique_ptr<llvm::Module> module = translate(lowered, context, *machine);
-  if (!module)
-    return failure();
+  optimizeFor(module, *machine);
   SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;
   if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return lowered.emitError("cannot be written as an object file for ")
            << machine->getTargetTriple().str();
-  passes.run(*module);
+  passes.run(module);
   // Written beside and renamed: the file is whole or absent.
   llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
     os.write(bytes.data(), bytes.size());

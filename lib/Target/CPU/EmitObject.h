@@ -5,10 +5,18 @@
 
 #include "bigmac/Target/CPU.h"
 
+namespace llvm {
+class Module;
+} // namespace llvm
+
 namespace bigmac {
 
 mlir::LogicalResult emitObject(mlir::ModuleOp lowered, const CPUOptions &options,
                                llvm::StringRef path);
+
+/// Of LLVM IR, which is optimized; errors are diagnostics at `lowered`.
+mlir::LogicalResult emitObject(mlir::ModuleOp lowered, llvm::Module &code,
+                               const CPUOptions &options, llvm::StringRef path);
 
 } // namespace bigmac
 

@@ -96,7 +96,7 @@ void bigmac::buildCUDABufferPipeline(OpPassManager &passes) {
   passes.addPass(createCPUPlanWorkspace());
 }
 
-void bigmac::buildCUDAKernelPipeline(OpPassManager &passes, const CUDAKernelOptions &options) {
+void bigmac::buildCUDAKernelLLVMPipeline(OpPassManager &passes) {
   OpPassManager &kernels = passes.nest<gpu::GPUModuleOp>();
   kernels.addPass(createConvertVectorToSCFPass());
   kernels.addPass(createLowerAffinePass());
@@ -112,6 +112,10 @@ void bigmac::buildCUDAKernelPipeline(OpPassManager &passes, const CUDAKernelOpti
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
   kernels.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void bigmac::buildCUDAKernelPipeline(OpPassManager &passes, const CUDAKernelOptions &options) {
+  buildCUDAKernelLLVMPipeline(passes);
   GpuNVVMAttachTargetOptions target;
   target.chip = options.chip;
   target.features = options.features;

@@ -50,6 +50,14 @@ private:
     }
   }
 
+  /// Along the row; the other dimensions of a slice have one element.
+  static bool isContiguous(tensor::ExtractSliceOp slice) {
+    for (auto [size, stride] : llvm::zip_equal(slice.getStaticSizes(), slice.getStaticStrides()))
+      if (size != 1 && stride != 1)
+        return false;
+    return true;
+  }
+
   /// Every structured op of the body is of one dimension, of the same size, or of none.
   bool findColumns() {
     std::optional<int64_t> columns;
@@ -68,7 +76,7 @@ private:
         if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, tensor::EmptyOp, linalg::FillOp,
                  affine::AffineApplyOp, arith::ConstantOp>(op))
           return fail("it holds a " + op.getName().getStringRef());
-        if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && !slice.hasUnitStride())
+        if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && !isContiguous(slice))
           return fail("it reads with a stride");
         Value row = isa<tensor::InsertSliceOp>(op) ? op.getOperand(0) : op.getResult(0);
         if (!isa<affine::AffineApplyOp, arith::ConstantOp>(op) && !isRow(row))

@@ -109,10 +109,13 @@ TEST(AttentionLayout, ProjectionsAreReadInPlace) {
   expected.shape = q.shape = k.shape = v.shape = {2, 9, 12};
   EXPECT_LT(relativeError(tasks.run({q, k, v})[0], expected), 1e-5);
   // Scores, statistics and the mix of one block of one head, and no copies of operands.
-  EXPECT_LT(tasks.workspaceBytes("f"), 9u * 9 * 4 * 2 + 9 * 4 * 4 + 10 * 64);
+  if (isForCPU())
+    EXPECT_LT(tasks.workspaceBytes("f"), 9u * 9 * 4 * 2 + 9 * 4 * 4 + 10 * 64);
 }
 
 TEST(AttentionBackward, UnusedCotangentsAreNotComputed) {
+  if (!isForCPU())
+    GTEST_SKIP() << "counts calls of the CPU's products";
   const char *text =
       R"(func.func @f(%q: tensor<1x1x8x4xf32>, %g: tensor<1x1x8x4xf32>, %l: tensor<1x1x8xf32>) -> tensor<1x1x8x4xf32> {
     %0:3 = nn.attention_backward %q, %q, %q, %q, %l, %g scale 0.5 : tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8xf32>, tensor<1x1x8x4xf32>

@@ -2,7 +2,7 @@
 
 #include "TaskRunner.h"
 
-#include "bigmac/Target/CPU.h"
+#include "TaskCompiler.h"
 #include "dialects/NN/IR/NN.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -13,6 +13,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 
+#include <bit>
 #include <cmath>
 #include <csetjmp>
 #include <cstdio>
@@ -130,7 +131,7 @@ double bigmac::test::relativeError(const Tensor &actual, const Tensor &expected,
 
 namespace {
 
-enum class Element { F32, F64, I64, I32, I1 };
+enum class Element { F32, BF16, F64, I64, I32, I1 };
 
 struct Type {
   std::vector<int64_t> shape;
@@ -141,6 +142,8 @@ struct Type {
     case Element::F64:
     case Element::I64:
       return 8;
+    case Element::BF16:
+      return 2;
     case Element::I1:
       return 1;
     default:
@@ -158,6 +161,7 @@ Type typeOf(mlir::Type type) {
   auto shaped = llvm::cast<mlir::ShapedType>(type);
   mlir::Type element = shaped.getElementType();
   Element kind = element.isF32()         ? Element::F32
+                 : element.isBF16()      ? Element::BF16
                  : element.isF64()       ? Element::F64
                  : element.isInteger(64) ? Element::I64
                  : element.isInteger(32) ? Element::I32
@@ -206,6 +210,18 @@ template <typename T> void load(Tensor &tensor, const char *memory) {
     tensor[i] = static_cast<double>(reinterpret_cast<const T *>(memory)[i]);
 }
 
+/// The upper half of a float, rounded to even.
+struct BFloat16 {
+  uint16_t bits = 0;
+  BFloat16() = default;
+  explicit BFloat16(double value) {
+    uint32_t whole = std::bit_cast<uint32_t>(static_cast<float>(value));
+    bits = static_cast<uint16_t>(std::isnan(value) ? 0x7fc0
+                                                   : (whole + 0x7fff + (whole >> 16 & 1)) >> 16);
+  }
+  operator double() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
+};
+
 void convert(Tensor &tensor, const Type &type, char *memory, bool toMemory) {
   auto as = [&](auto zero) {
     using T = decltype(zero);
@@ -214,6 +230,8 @@ void convert(Tensor &tensor, const Type &type, char *memory, bool toMemory) {
   switch (type.element) {
   case Element::F32:
     return as(float());
+  case Element::BF16:
+    return as(BFloat16());
   case Element::F64:
     return as(double());
   case Element::I64:
@@ -234,13 +252,13 @@ struct Tasks::Impl {
   void *library = nullptr;
 
   bool compile(const std::string &mlir, const std::string &cpu);
-  bool load(const std::string &object);
+  bool load(llvm::SmallVector<std::string> objects);
 };
 
 bool Tasks::Impl::compile(const std::string &text, const std::string &cpu) {
   mlir::DialectRegistry registry;
   registry.insert<nn::NNDialect>();
-  registerCPUDialects(registry);
+  registerTaskDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     llvm::raw_string_ostream(error) << diagnostic << "\n";
@@ -262,26 +280,30 @@ bool Tasks::Impl::compile(const std::string &text, const std::string &cpu) {
   llvm::SmallString<128> object;
   llvm::sys::fs::createTemporaryFile("bigmac-task", "o", object);
   llvm::SmallVector<TaskInfo> infos;
-  bool compiled = mlir::succeeded(compileForCPU(*module, CPUOptions{cpu}, object, infos)) &&
-                  load(object.str().str());
-  llvm::sys::fs::remove(object);
+  const std::string path = object.str().str();
+  llvm::SmallVector<std::string> objects{path};
+  bool compiled =
+      mlir::succeeded(compileTasks(*module, cpu, path, infos, objects)) && load(objects);
+  for (const std::string &file : objects)
+    llvm::sys::fs::remove(file);
   for (const TaskInfo &info : infos)
     workspace[info.name] = info.workspaceBytes;
   return compiled;
 }
 
-bool Tasks::Impl::load(const std::string &object) {
-  auto bytes = llvm::MemoryBuffer::getFile(object);
+bool Tasks::Impl::load(llvm::SmallVector<std::string> objects) {
+  auto bytes = llvm::MemoryBuffer::getFile(objects[0]);
   if (!bytes) {
     error += "no object file\n";
     return false;
   }
   objectBytes = (*bytes)->getBuffer().str();
-  std::string shared = object + ".so";
+  std::string shared = objects[0] + ".so";
   std::string message;
-  int status = llvm::sys::ExecuteAndWait(BIGMAC_TEST_LINKER,
-                                         {BIGMAC_TEST_LINKER, "-shared", "-o", shared, object},
-                                         std::nullopt, {}, 0, 0, &message);
+  llvm::SmallVector<llvm::StringRef> command{BIGMAC_TEST_LINKER, "-shared", "-o", shared};
+  llvm::append_range(command, objects);
+  int status =
+      llvm::sys::ExecuteAndWait(BIGMAC_TEST_LINKER, command, std::nullopt, {}, 0, 0, &message);
   if (status != 0) {
     error += "cannot link: " + message + "\n";
     return false;
@@ -332,6 +354,7 @@ std::vector<Tensor> Tasks::run(const std::string &name, std::vector<Tensor> &arg
     buffers.emplace_back(results.back().size() * type.width());
   }
   buffers.emplace_back(impl->workspace.at(name));
+  tasksLoaded(impl->library);
   std::vector<void *> pointers;
   for (Buffer &buffer : buffers)
     pointers.push_back(buffer.memory);

@@ -62,6 +62,9 @@ private:
   std::unique_ptr<Impl> impl;
 };
 
+/// Whether tasks are compiled for the CPU, not for GPUs that are emulated.
+bool isForCPU();
+
 /// Calls of bm_sgemm since the program began.
 int64_t gemmCalls();
 
