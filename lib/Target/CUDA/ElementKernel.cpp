@@ -2,18 +2,21 @@
 //
 // For what no row kernel computes: lookups, concatenations, sums along inner dimensions, moved last
 // dimensions. A thread takes a point of the parallel loops, neighbours along the last one, and runs
-// the other loops by itself.
+// the other loops by itself. Where every operand has that loop's elements next to one another, or
+// one for all of them, a thread takes as many points as fill an access of 16 bytes.
 //
 //===----------------------------------------------------------------------===//
 
 #include "ElementKernel.h"
 
 #include "KernelBuilder.h"
+#include "KernelShape.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
@@ -71,6 +74,11 @@ public:
     for (auto [size, kind] : llvm::zip_equal(sizes, kinds))
       if (kind == utils::IteratorType::parallel)
         elements *= size;
+    vector = vectorSize(elements);
+    if (vector > 1) {
+      elements /= vector;
+      sizes.back() /= vector;
+    }
 
     SmallVector<Type> types = llvm::map_to_vector(arguments, [](Value v) { return v.getType(); });
     ElementKernel kernel = createKernel(b, name, types, elements);
@@ -110,17 +118,74 @@ private:
     return true;
   }
 
+  /// How many points a thread takes along the last loop.
+  int64_t vectorSize(int64_t elements) {
+    const unsigned last = op.getNumLoops() - 1;
+    if (op.getNumLoops() == 0 || op.getIteratorTypesArray()[last] != utils::IteratorType::parallel)
+      return 1;
+    // Wide values make every op of the body one on vectors.
+    for (Operation &inner : op.getBody()->without_terminator())
+      if (!OpTrait::hasElementwiseMappableTraits(&inner) &&
+          !inner.hasTrait<OpTrait::ConstantLike>())
+        return 1;
+    int64_t narrowest = 16, widest = 1;
+    for (OpOperand &operand : op->getOpOperands()) {
+      Type element = getElementTypeOrSelf(operand.get().getType());
+      if (!element.isIntOrFloat() || element.getIntOrFloatBitWidth() < 8)
+        return 1;
+      int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+      narrowest = std::min(narrowest, bytes);
+      widest = std::max(widest, bytes);
+    }
+    int64_t size = std::min(16 / narrowest, std::max<int64_t>(1, 32 / widest));
+    for (; size > 1; size /= 2)
+      if (op.getStaticLoopRanges()[last] % size == 0 &&
+          llvm::all_of(op->getOpOperands(),
+                       [&](OpOperand &operand) { return takesVectors(operand, last, size); }))
+        break;
+    // A thread that runs loops by itself had better have company.
+    const bool isBusy = elements / size < multiprocessors * kThreads;
+    return op.getNumReductionLoops() > 0 && isBusy ? 1 : size;
+  }
+
+  /// Whether the points along loop `last` are `size` aligned elements, or the same one.
+  bool takesVectors(OpOperand &operand, unsigned last, int64_t size) {
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    const bool isRepeated = !map.isFunctionOfDim(last);
+    auto type = dyn_cast<MemRefType>(operand.get().getType());
+    if (!type || isRepeated)
+      return !op.isDpsInit(&operand);
+    SmallVector<int64_t> strides;
+    int64_t offset = 0;
+    if (failed(type.getStridesAndOffset(strides, offset)) || offset % size != 0 ||
+        strides.back() != 1 || map.getResults().back() != getAffineDimExpr(last, op.getContext()))
+      return false;
+    for (auto [result, stride] :
+         llvm::zip_equal(map.getResults().drop_back(), ArrayRef<int64_t>(strides).drop_back()))
+      if (result.isFunctionOfDim(last) || stride % size != 0)
+        return false;
+    return true;
+  }
+
+  /// Whether `operand` gives or takes a value for each of the thread's points.
+  bool isWide(OpOperand &operand) {
+    return vector > 1 && op.getMatchingIndexingMap(&operand).isFunctionOfDim(op.getNumLoops() - 1);
+  }
+
   void emitElement(Value element, ArrayRef<int64_t> sizes, ArrayRef<utils::IteratorType> kinds) {
     counters.assign(sizes.size(), Value());
     SmallVector<unsigned> reductions;
+    const auto *outermost = llvm::find(kinds, utils::IteratorType::parallel);
     for (unsigned i = sizes.size(); i-- > 0;) {
       if (kinds[i] != utils::IteratorType::parallel) {
         reductions.insert(reductions.begin(), i);
         continue;
       }
-      counters[i] = b.rem(element, sizes[i]);
+      counters[i] = i == outermost - kinds.begin() ? element : b.rem(element, sizes[i]);
       element = b.div(element, sizes[i]);
     }
+    if (vector > 1)
+      counters.back() = b.mul(counters.back(), vector);
     SmallVector<SmallVector<Value>> positions;
     SmallVector<Value> values;
     for (OpOperand &init : op.getDpsInitsMutable()) {
@@ -130,7 +195,11 @@ private:
     }
     values = emitLoops(reductions, values);
     for (auto [init, value, position] : llvm::zip_equal(op.getDpsInits(), values, positions))
-      memref::StoreOp::create(b, b.loc, value, mapping.lookup(init), position);
+      if (vector > 1)
+        vector::StoreOp::create(b, b.loc, value, mapping.lookup(init), position,
+                                /*nontemporal=*/false, alignmentOf(init));
+      else
+        memref::StoreOp::create(b, b.loc, value, mapping.lookup(init), position);
   }
 
   SmallVector<Value> emitLoops(ArrayRef<unsigned> loops, ArrayRef<Value> values) {
@@ -139,7 +208,7 @@ private:
     // A result that does not read what was there still has a value in each round.
     SmallVector<Value> carried;
     for (auto [value, init] : llvm::zip_equal(values, op.getDpsInits()))
-      carried.push_back(value ? value : zeroOf(getElementTypeOrSelf(init.getType())));
+      carried.push_back(value ? value : zeroOf(typeOf(init)));
     int64_t size = op.getStaticLoopRanges()[loops.front()];
     auto loop = scf::ForOp::create(b, b.loc, b.index(0), b.index(size), b.index(1), carried);
     OpBuilder::InsertionGuard guard(b);
@@ -152,6 +221,8 @@ private:
   }
 
   SmallVector<Value> emitBody(ArrayRef<Value> values) {
+    if (vector > 1)
+      return emitWideBody(values);
     IRMapping body = mapping;
     for (OpOperand *input : op.getDpsInputOperands())
       if (op.payloadUsesValueFromOperand(input))
@@ -167,6 +238,19 @@ private:
     }
     return llvm::map_to_vector(op.getBody()->getTerminator()->getOperands(),
                                [&](Value value) { return body.lookup(value); });
+  }
+
+  SmallVector<Value> emitWideBody(ArrayRef<Value> values) {
+    SmallVector<Value> arguments;
+    for (OpOperand *input : op.getDpsInputOperands())
+      arguments.push_back(op.payloadUsesValueFromOperand(input)
+                              ? loadFrom(*input, positionOf(*input))
+                              : zeroOf(getElementTypeOrSelf(input->get().getType())));
+    for (auto [value, init] : llvm::zip_equal(values, op.getDpsInits()))
+      arguments.push_back(value ? value : zeroOf(typeOf(init)));
+    b.outer = mapping;
+    return b.emitBody(op, arguments, vector, counters.back(),
+                      llvm::to_vector(op.getBody()->getTerminator()->getOperands()));
   }
 
   SmallVector<Value> positionOf(OpOperand &operand) {
@@ -191,7 +275,22 @@ private:
     Value value = operand.get();
     if (!isa<MemRefType>(value.getType()))
       return mapping.lookup(value);
+    if (isWide(operand))
+      return vector::LoadOp::create(b, b.loc, cast<VectorType>(typeOf(value)),
+                                    mapping.lookup(value), position, /*nontemporal=*/false,
+                                    alignmentOf(value));
     return memref::LoadOp::create(b, b.loc, mapping.lookup(value), position);
+  }
+
+  /// Of what a thread has of a buffer that it writes or reads widely.
+  Type typeOf(Value buffer) {
+    Type element = getElementTypeOrSelf(buffer.getType());
+    return vector > 1 ? Type(VectorType::get({vector}, element)) : element;
+  }
+
+  llvm::MaybeAlign alignmentOf(Value buffer) {
+    const int64_t bytes = getElementTypeOrSelf(buffer.getType()).getIntOrFloatBitWidth() / 8;
+    return llvm::Align(std::min<int64_t>(16, bytes * vector));
   }
 
   Value zeroOf(Type type) { return arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type)); }
@@ -202,6 +301,7 @@ private:
   llvm::SetVector<Operation *> constants;
   IRMapping mapping;
   SmallVector<Value> counters;
+  int64_t vector = 1;
 };
 
 } // namespace

@@ -27,6 +27,12 @@ namespace {
 /// Replaces loops over rows of one task by launches.
 class KernelGenerator {
 public:
+  /// A result's buffer, and whether what reads it may also write there.
+  struct Destination {
+    Value buffer;
+    bool writable = true;
+  };
+
   KernelGenerator(gpu::GPUModuleOp kernels, StringRef task) : kernels(kernels), task(task) {}
 
   LogicalResult replace(scf::ForOp loop) {
@@ -38,16 +44,19 @@ public:
     Location loc = loop.getLoc();
     for (const cuda::RowAccumulator &accumulator : program->accumulators)
       startFromAddend(loop, accumulator);
-    cuda::RowKernel kernel = cuda::emitRowKernel(*program, kernels, nextName());
+    SmallVector<Destination> results(loop.getNumResults());
+    SmallVector<MemRefType> stored;
+    for (const cuda::RowStore &store : program->stores) {
+      results[store.result] = destination(b, loop.getResult(store.result));
+      stored.push_back(cast<MemRefType>(results[store.result].buffer.getType()));
+    }
+    cuda::RowKernel kernel = cuda::emitRowKernel(*program, stored, kernels, nextName());
 
     SmallVector<Value> arguments;
     for (Value input : program->inputs)
       arguments.push_back(toBuffer(b, input));
-    SmallVector<Destination> results(loop.getNumResults());
-    for (const cuda::RowStore &store : program->stores) {
-      results[store.result] = destination(b, loop.getResult(store.result));
+    for (const cuda::RowStore &store : program->stores)
       arguments.push_back(results[store.result].buffer);
-    }
     SmallVector<Value> partials;
     for (size_t i = 0; i < program->accumulators.size(); ++i) {
       auto type = cast<MemRefType>(kernel.function.getFunctionType().getInput(arguments.size()));
@@ -71,6 +80,27 @@ public:
             b, loc, value.getType(), result.buffer, /*restrict=*/true, result.writable));
     loop.erase();
     return success();
+  }
+
+  /// Concatenations whose pieces lie where they belong are their buffers; pieces that no kernel
+  /// computes are written there.
+  void replaceConcats() {
+    // Outer ones last: they are pieces' users.
+    for (auto &[concat, whole] : concats) {
+      OpBuilder b(concat);
+      for (auto [i, piece] : llvm::enumerate(tensor::ConcatOp(concat).getInputs()))
+        if (!whole.computed.contains(i))
+          bufferization::MaterializeInDestinationOp::create(
+              b, concat->getLoc(), Type(), piece, part(b, concat, whole.destination.buffer, i),
+              /*restrict=*/true, /*writable=*/true);
+      Value result = tensor::ConcatOp(concat).getResult();
+      if (!result.use_empty())
+        result.replaceAllUsesWith(bufferization::ToTensorOp::create(
+            b, concat->getLoc(), result.getType(), whole.destination.buffer, /*restrict=*/true,
+            whole.destination.writable));
+      concat->erase();
+    }
+    concats.clear();
   }
 
 private:
@@ -108,20 +138,43 @@ private:
     add.erase();
   }
 
-  /// A result's buffer, and whether what reads it may also write there.
-  struct Destination {
-    Value buffer;
-    bool writable = true;
-  };
-
   /// The buffer that `result` is wanted in, else a new one.
-  static Destination destination(OpBuilder &b, Value result) {
+  Destination destination(OpBuilder &b, Value result) {
     for (OpOperand &use : result.getUses())
       if (std::optional<Destination> wanted = writtenTo(use))
         return *wanted;
+    if (result.hasOneUse())
+      if (isa<tensor::ConcatOp>(result.getUses().begin()->getOwner()))
+        return partOf(b, *result.getUses().begin());
     auto type = cast<RankedTensorType>(result.getType());
     return {memref::AllocOp::create(b, result.getLoc(),
                                     MemRefType::get(type.getShape(), type.getElementType()))};
+  }
+
+  /// Where a piece of a concatenation lies in its buffer, which the first piece makes.
+  Destination partOf(OpBuilder &b, OpOperand &piece) {
+    auto concat = cast<tensor::ConcatOp>(piece.getOwner());
+    if (!concats.contains(concat)) {
+      Destination whole = destination(b, concat.getResult());
+      concats[concat].destination = whole;
+    }
+    Concat &whole = concats[concat];
+    whole.computed.insert(piece.getOperandNumber());
+    return {part(b, concat, whole.destination.buffer, piece.getOperandNumber()),
+            whole.destination.writable};
+  }
+
+  static Value part(OpBuilder &b, tensor::ConcatOp concat, Value buffer, unsigned piece) {
+    const int64_t rank = concat.getType().getRank(), dim = concat.getDim();
+    SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0)), strides(rank, b.getIndexAttr(1));
+    int64_t begin = 0;
+    for (Value before : concat.getInputs().take_front(piece))
+      begin += cast<RankedTensorType>(before.getType()).getDimSize(dim);
+    offsets[dim] = b.getIndexAttr(begin);
+    auto type = cast<RankedTensorType>(concat.getInputs()[piece].getType());
+    return memref::SubViewOp::create(b, concat.getLoc(), buffer, offsets,
+                                     getAsIndexOpFoldResult(b.getContext(), type.getShape()),
+                                     strides);
   }
 
   /// The argument that `use`, or a chain of uses, does no more than write to; such writes go. An
@@ -178,9 +231,16 @@ private:
                               arguments);
   }
 
+  struct Concat {
+    Destination destination;
+    /// The pieces that kernels write to their places.
+    llvm::SmallDenseSet<unsigned> computed;
+  };
+
   gpu::GPUModuleOp kernels;
   StringRef task;
   unsigned count = 0;
+  llvm::MapVector<tensor::ConcatOp, Concat> concats;
 };
 
 struct CUDAGenerateKernels : bigmac::impl::CUDAGenerateKernelsBase<CUDAGenerateKernels> {
@@ -199,6 +259,7 @@ struct CUDAGenerateKernels : bigmac::impl::CUDAGenerateKernelsBase<CUDAGenerateK
       for (scf::ForOp loop : loops)
         if (failed(generator.replace(loop)))
           return signalPassFailure();
+      generator.replaceConcats();
     }
   }
 };

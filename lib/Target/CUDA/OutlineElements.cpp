@@ -68,6 +68,50 @@ private:
   gpu::GPUModuleOp kernels;
 };
 
+/// Whether the elements of `operand` along loop i + 1 continue where those of one point of loop i
+/// end.
+bool continues(linalg::GenericOp op, OpOperand &operand, unsigned i) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  auto type = dyn_cast<MemRefType>(operand.get().getType());
+  if (!type || !(map.isFunctionOfDim(i) || map.isFunctionOfDim(i + 1)))
+    return true;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (!linalg::isDimSequencePreserved(map, {i, i + 1}) ||
+      failed(type.getStridesAndOffset(strides, offset)))
+    return false;
+  std::optional<unsigned> at = map.getResultPosition(getAffineDimExpr(i, op.getContext()));
+  return at && strides[*at] == strides[*at + 1] * type.getDimSize(*at + 1);
+}
+
+/// Neighbouring loops that go through every operand's memory as one would become one.
+linalg::GenericOp withFewerLoops(IRRewriter &rewriter, linalg::GenericOp op) {
+  const unsigned loops = op.getNumLoops();
+  SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
+  if (!op.hasPureBufferSemantics() || op.hasIndexSemantics())
+    return op;
+  SmallVector<ReassociationIndices> groups;
+  for (unsigned i = 0; i < loops; ++i) {
+    const bool joins = i > 0 && kinds[i] == kinds[i - 1] &&
+                       llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+                         return continues(op, operand, i - 1);
+                       });
+    if (joins)
+      groups.back().push_back(i);
+    else
+      groups.push_back({i});
+  }
+  if (groups.size() == loops)
+    return op;
+  llvm::erase_if(groups, [](const ReassociationIndices &group) { return group.size() == 1; });
+  FailureOr<linalg::CollapseResult> collapsed =
+      linalg::collapseOpIterationDims(op, groups, rewriter);
+  if (failed(collapsed))
+    return op;
+  rewriter.eraseOp(op);
+  return cast<linalg::GenericOp>(collapsed->collapsedOp);
+}
+
 struct CUDAOutlineElements : bigmac::impl::CUDAOutlineElementsBase<CUDAOutlineElements> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
@@ -107,6 +151,7 @@ struct CUDAOutlineElements : bigmac::impl::CUDAOutlineElementsBase<CUDAOutlineEl
           }
           generic = *general;
         }
+        generic = withFewerLoops(rewriter, generic);
         std::string name = cuda::kernelName(task.getName(), "_element", count++), reason;
         cuda::ElementKernel kernel = cuda::emitElementKernel(generic, kernels, name, reason);
         if (!kernel.function) {

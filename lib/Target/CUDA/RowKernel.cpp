@@ -70,7 +70,8 @@ struct Piece {
 
 class Emitter {
 public:
-  Emitter(const RowProgram &program, gpu::GPUModuleOp module, StringRef name)
+  Emitter(const RowProgram &program, ArrayRef<MemRefType> stored, gpu::GPUModuleOp module,
+          StringRef name)
       : program(program), shape(shapeFor(needsOf(program))),
         b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()) {
     kernel.shape = shape;
@@ -78,8 +79,7 @@ public:
     SmallVector<Type> arguments;
     for (Value input : program.inputs)
       arguments.push_back(bufferType(cast<RankedTensorType>(input.getType())));
-    for (const RowStore &store : program.stores)
-      arguments.push_back(bufferType(store.type()));
+    llvm::append_range(arguments, stored);
     for (const RowAccumulator &accumulator : program.accumulators)
       arguments.push_back(partialType(accumulator));
     SmallVector<Type> shared;
@@ -380,7 +380,8 @@ private:
       for (unsigned i = 0; i < position.size(); ++i)
         if (!dropped[i]) {
           columnDim = i;
-          startsAligned = isConstantIntValue(slice.getMixedOffsets()[i], 0);
+          std::optional<int64_t> offset = getConstantIntValue(slice.getMixedOffsets()[i]);
+          startsAligned = offset && *offset % shape.vector == 0;
         }
     } else {
       unsigned rank = cast<RankedTensorType>(tensor.getType()).getRank();
@@ -435,10 +436,20 @@ private:
   }
 
   void storeVector(Value value, Value buffer, ValueRange position) {
-    auto type = cast<VectorType>(value.getType());
-    vector::StoreOp::create(
-        b, b.loc, value, buffer, position, /*nontemporal=*/false,
-        llvm::MaybeAlign(std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))));
+    const int64_t bytes = bytesOf(cast<VectorType>(value.getType()).getElementType());
+    vector::StoreOp::create(b, b.loc, value, buffer, position, /*nontemporal=*/false,
+                            llvm::MaybeAlign(startsAligned(cast<MemRefType>(buffer.getType()))
+                                                 ? std::min<int64_t>(16, shape.vector * bytes)
+                                                 : bytes));
+  }
+
+  /// Whether every row of a buffer begins a whole number of vectors behind its allocation.
+  bool startsAligned(MemRefType buffer) {
+    SmallVector<int64_t> strides;
+    int64_t offset;
+    return succeeded(buffer.getStridesAndOffset(strides, offset)) && offset % shape.vector == 0 &&
+           llvm::all_of(ArrayRef<int64_t>(strides).drop_back(),
+                        [&](int64_t stride) { return stride % shape.vector == 0; });
   }
 
   /// The number that all elements of `tensor` are, if that is known; any where there are none yet.
@@ -666,6 +677,7 @@ private:
 
 } // namespace
 
-RowKernel cuda::emitRowKernel(const RowProgram &program, gpu::GPUModuleOp module, StringRef name) {
-  return Emitter(program, module, name).emit();
+RowKernel cuda::emitRowKernel(const RowProgram &program, ArrayRef<MemRefType> stored,
+                              gpu::GPUModuleOp module, StringRef name) {
+  return Emitter(program, stored, module, name).emit();
 }

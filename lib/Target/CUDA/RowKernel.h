@@ -22,8 +22,8 @@ struct RowKernel {
 KernelNeeds needsOf(const RowProgram &program);
 
 /// Emits the kernel `name` at the end of `module`.
-RowKernel emitRowKernel(const RowProgram &program, mlir::gpu::GPUModuleOp module,
-                        llvm::StringRef name);
+RowKernel emitRowKernel(const RowProgram &program, llvm::ArrayRef<mlir::MemRefType> stored,
+                        mlir::gpu::GPUModuleOp module, llvm::StringRef name);
 
 } // namespace bigmac::cuda
 

@@ -191,10 +191,15 @@ private:
           return false;
         isRelated = true;
       }
-      if (op.isDpsInit(&operand) || !startsWithRows(op.getMatchingIndexingMap(&operand), rows))
+      if (op.isDpsInit(&operand))
         continue;
+      AffineMap map = op.getMatchingIndexingMap(&operand);
       isRelated |= llvm::any_of(group.ops, [&](linalg::GenericOp member) {
-        return llvm::is_contained(member.getDpsInputs(), operand.get());
+        return llvm::any_of(member.getDpsInputOperands(), [&](OpOperand *input) {
+          return input->get() == operand.get() &&
+                 (startsWithRows(map, rows) ||
+                  (options.kernels && member.getMatchingIndexingMap(input) == map));
+        });
       });
     }
     return isRelated;

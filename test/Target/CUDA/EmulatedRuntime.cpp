@@ -14,6 +14,9 @@
 #include <dlfcn.h>
 #include <limits>
 #include <string>
+#ifdef __x86_64__
+#include <emmintrin.h>
+#endif
 
 using namespace bigmac::test;
 
@@ -146,5 +149,8 @@ extern "C" double __nv_rsqrt(double x) { return 1 / std::sqrt(x); }
 extern "C" float __nv_powf(float x, float y) { return std::pow(x, y); }
 extern "C" double __nv_pow(double x, double y) { return std::pow(x, y); }
 
-/// What code generators call to round to bfloat16; older runtime libraries lack it.
-extern "C" __bf16 __truncsfbf2(float value) { return std::bit_cast<__bf16>(toBFloat16(value)); }
+/// What code generators call to round to bfloat16; older runtime libraries lack it. The result is
+/// where a bfloat16 is returned, and is none: to return one the compiler would call this.
+#ifdef __x86_64__
+extern "C" __m128i __truncsfbf2(float value) { return _mm_cvtsi32_si128(toBFloat16(value)); }
+#endif

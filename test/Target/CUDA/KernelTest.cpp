@@ -34,4 +34,72 @@ TEST(Destinations, AreReadAsWell) {
   EXPECT_LT(relativeError(results[1], z), 1e-5);
 }
 
+// Rotary embedding: halves of heads are computed where they belong, in one kernel, without copies.
+TEST(Concatenation, OfHalvesOfHeads) {
+  constexpr int64_t batch = 2, rows = 9, heads = 3, depth = 32, half = depth / 2;
+  Tasks tasks(
+      R"(func.func @f(%q: tensor<2x9x96xbf16>, %c: tensor<9x32xf32>, %s: tensor<9x32xf32>) -> tensor<2x3x9x32xbf16> {
+    %0 = tensor.expand_shape %q [[0], [1], [2, 3]] output_shape [2, 9, 3, 32] : tensor<2x9x96xbf16> into tensor<2x9x3x32xbf16>
+    %1 = nn.transpose %0 [0, 2, 1, 3] : tensor<2x9x3x32xbf16>
+    %2 = arith.extf %1 : tensor<2x3x9x32xbf16> to tensor<2x3x9x32xf32>
+    %a = tensor.extract_slice %1[0, 0, 0, 0] [2, 3, 9, 16] [1, 1, 1, 1] : tensor<2x3x9x32xbf16> to tensor<2x3x9x16xbf16>
+    %b = tensor.extract_slice %1[0, 0, 0, 16] [2, 3, 9, 16] [1, 1, 1, 1] : tensor<2x3x9x32xbf16> to tensor<2x3x9x16xbf16>
+    %n = arith.negf %b : tensor<2x3x9x16xbf16>
+    %t = tensor.concat dim(3) %n, %a : (tensor<2x3x9x16xbf16>, tensor<2x3x9x16xbf16>) -> tensor<2x3x9x32xbf16>
+    %3 = arith.extf %t : tensor<2x3x9x32xbf16> to tensor<2x3x9x32xf32>
+    %4 = nn.broadcast %c : tensor<9x32xf32> -> tensor<2x3x9x32xf32>
+    %5 = nn.broadcast %s : tensor<9x32xf32> -> tensor<2x3x9x32xf32>
+    %6 = arith.mulf %2, %4 : tensor<2x3x9x32xf32>
+    %7 = arith.mulf %3, %5 : tensor<2x3x9x32xf32>
+    %8 = arith.addf %6, %7 : tensor<2x3x9x32xf32>
+    %9 = arith.truncf %8 : tensor<2x3x9x32xf32> to tensor<2x3x9x32xbf16>
+    return %9 : tensor<2x3x9x32xbf16>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  EXPECT_EQ(tasks.workspaceBytes("f"), 0u);
+  Tensor q = Tensor::randomInts({batch, rows, heads * depth}, 1, -100, 100);
+  Tensor c = Tensor::random({rows, depth}, 2), s = Tensor::random({rows, depth}, 3);
+  Tensor expected({batch, heads, rows, depth});
+  for (int64_t i = 0; i < batch; ++i)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t d = 0; d < depth; ++d) {
+          auto at = [&](int64_t column) { return q.at({i, r, h * depth + column}); };
+          double turned = d < half ? -at(d + half) : at(d - half);
+          expected.at({i, h, r, d}) = at(d) * c.at({r, d}) + turned * s.at({r, d});
+        }
+  EXPECT_LT(relativeError(tasks.run({q, c, s})[0], expected, 1), 1.0 / 256);
+}
+
+// Pieces that no kernel computes are copied beside those that are; vectors where rows begin at
+// multiples of them, elements where not.
+TEST(Concatenation, OfPiecesOfAllKinds) {
+  for (int64_t width : {16, 6, 5}) {
+    const std::string piece = "tensor<4x" + std::to_string(width) + "xf32>",
+                      whole = "tensor<4x" + std::to_string(3 * width) + "xf32>";
+    Tasks tasks("func.func @f(%x: " + piece + ", %y: " + piece + ", %w: tensor<" +
+                std::to_string(width) + "x" + std::to_string(width) + "xf32>) -> " + whole +
+                " {\n%0 = nn.softmax %x : " + piece + "\n%1 = nn.matmul %0, %w : " + piece +
+                ", tensor<" + std::to_string(width) + "x" + std::to_string(width) +
+                "xf32>\n%2 = tensor.concat dim(1) %y, %0, %1 : (" + piece + ", " + piece + ", " +
+                piece + ") -> " + whole + "\nreturn %2 : " + whole + "\n}");
+    ASSERT_TRUE(tasks.ok()) << tasks.error();
+    Tensor x = Tensor::random({4, width}, 1), y = Tensor::random({4, width}, 2);
+    Tensor w = Tensor::random({width, width}, 3), expected({4, 3 * width});
+    for (int64_t i = 0; i < 4; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < width; ++j)
+        sum += std::exp(x.at({i, j}));
+      for (int64_t j = 0; j < width; ++j) {
+        double softmax = std::exp(x.at({i, j})) / sum;
+        expected.at({i, j}) = y.at({i, j});
+        expected.at({i, width + j}) = softmax;
+        for (int64_t k = 0; k < width; ++k)
+          expected.at({i, 2 * width + k}) += softmax * w.at({j, k});
+      }
+    }
+    EXPECT_LT(relativeError(tasks.run({x, y, w})[0], expected), 1e-5) << width;
+  }
+}
+
 } // namespace
