@@ -1,7 +1,7 @@
 //===- ColumnKernel.cpp - Sums over rows -----------------------------------===//
 //
-// A block takes some columns; its groups of threads each combine every so manieth row, then the
-// first group combines the groups' results in their order.
+// A block takes some columns of a section; its groups of threads each combine every so manieth row,
+// then the first group combines the groups' results in their order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,7 +22,9 @@ ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
                                     arith::AtomicRMWKind kind, gpu::GPUModuleOp module,
                                     StringRef name, Location loc) {
   const int64_t threads = 256;
-  int64_t rows = partials.getDimSize(0), columns = result.getRank() == 0 ? 1 : result.getDimSize(0);
+  int64_t columns = result.getRank() == 0 ? 1 : result.getShape().back();
+  int64_t sections = result.getRank() == 2 ? result.getDimSize(0) : 1;
+  int64_t rows = partials.getDimSize(0) / sections;
   int64_t lanes =
       std::min<int64_t>(32, std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, columns))));
   int64_t groups = threads / lanes;
@@ -33,7 +35,8 @@ ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
                       gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup));
   ColumnKernel kernel;
   kernel.threads = threads;
-  kernel.blocks = (columns + lanes - 1) / lanes;
+  const int64_t blocksOfSection = (columns + lanes - 1) / lanes;
+  kernel.blocks = blocksOfSection * sections;
   kernel.function = gpu::GPUFuncOp::create(
       b, loc, name, b.getFunctionType({partials, result, result}, {}), TypeRange{shared});
   kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
@@ -43,13 +46,16 @@ ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
 
   Value thread = gpu::ThreadIdOp::create(b, loc, gpu::Dimension::x);
   Value block = gpu::BlockIdOp::create(b, loc, gpu::Dimension::x);
+  Value section = b.div(block, blocksOfSection);
+  if (sections > 1)
+    block = b.rem(block, blocksOfSection);
   Value lane = b.rem(thread, lanes), group = b.div(thread, lanes);
   Value column = b.add(b.mul(block, lanes), lane);
   Value isColumn = b.less(column, b.index(columns));
   // A column that exists, for threads beyond the last; they store nothing.
   Value safe = arith::MinUIOp::create(b, loc, column, b.index(columns - 1));
   auto at = [&](Value row) {
-    SmallVector<Value> position{row};
+    SmallVector<Value> position{sections == 1 ? row : b.add(b.mul(section, rows), row)};
     if (partials.getRank() == 2)
       position.push_back(safe);
     return position;
@@ -74,7 +80,9 @@ ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     SmallVector<Value> position;
-    if (result.getRank() == 1)
+    if (result.getRank() == 2)
+      position.push_back(section);
+    if (result.getRank() > 0)
       position.push_back(column);
     Value init = memref::LoadOp::create(b, loc, kernel.function.getArgument(1), position);
     auto total = scf::ForOp::create(b, loc, b.index(0), b.index(groups), b.index(1),

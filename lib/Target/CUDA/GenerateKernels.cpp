@@ -47,7 +47,7 @@ public:
     SmallVector<Destination> results(loop.getNumResults());
     SmallVector<MemRefType> stored;
     for (const cuda::RowStore &store : program->stores) {
-      results[store.result] = destination(b, loop.getResult(store.result));
+      results[store.result] = destination(b, loop.getResult(store.result), /*mayBePart=*/true);
       stored.push_back(cast<MemRefType>(results[store.result].buffer.getType()));
     }
     cuda::RowKernel kernel = cuda::emitRowKernel(*program, stored, kernels, nextName());
@@ -66,12 +66,13 @@ public:
     markDistinct(kernel.function, arguments);
     launch(b, loc, kernel.function, kernel.shape.blocks, kernel.shape.threads(), arguments);
     for (auto [accumulator, partial] : llvm::zip_equal(program->accumulators, partials)) {
-      results[accumulator.result] = destination(b, loop.getResult(accumulator.result));
-      Value result = results[accumulator.result].buffer;
+      results[accumulator.result] =
+          destination(b, loop.getResult(accumulator.result), /*mayBePart=*/false);
+      Value result = bySection(b, results[accumulator.result].buffer);
       cuda::ColumnKernel sum = cuda::emitColumnKernel(
           cast<MemRefType>(partial.getType()), cast<MemRefType>(result.getType()),
           accumulator.combiner.kind, kernels, nextName(), loc);
-      Value init = toBuffer(b, program->init(accumulator.result));
+      Value init = bySection(b, toBuffer(b, program->init(accumulator.result)));
       launch(b, loc, sum.function, sum.blocks, sum.threads, {partial, init, result});
     }
     for (auto [value, result] : llvm::zip_equal(loop.getResults(), results))
@@ -106,6 +107,17 @@ public:
 private:
   std::string nextName() { return cuda::kernelName(task, "", count++); }
 
+  /// Sums of sections as a matrix: a row for each.
+  static Value bySection(OpBuilder &b, Value buffer) {
+    const unsigned rank = cast<MemRefType>(buffer.getType()).getRank();
+    if (rank <= 2)
+      return buffer;
+    SmallVector<ReassociationIndices> groups(2);
+    llvm::append_range(groups[0], llvm::seq<int64_t>(0, rank - 1));
+    groups[1].push_back(rank - 1);
+    return memref::CollapseShapeOp::create(b, buffer.getLoc(), buffer, groups);
+  }
+
   static Value toBuffer(OpBuilder &b, Value tensor) {
     auto type = cast<RankedTensorType>(tensor.getType());
     return bufferization::ToBufferOp::create(
@@ -138,12 +150,12 @@ private:
     add.erase();
   }
 
-  /// The buffer that `result` is wanted in, else a new one.
-  Destination destination(OpBuilder &b, Value result) {
+  /// The buffer that `result` is wanted in, which may be part of another, else a new one.
+  Destination destination(OpBuilder &b, Value result, bool mayBePart) {
     for (OpOperand &use : result.getUses())
       if (std::optional<Destination> wanted = writtenTo(use))
         return *wanted;
-    if (result.hasOneUse())
+    if (mayBePart && result.hasOneUse())
       if (isa<tensor::ConcatOp>(result.getUses().begin()->getOwner()))
         return partOf(b, *result.getUses().begin());
     auto type = cast<RankedTensorType>(result.getType());
@@ -155,7 +167,7 @@ private:
   Destination partOf(OpBuilder &b, OpOperand &piece) {
     auto concat = cast<tensor::ConcatOp>(piece.getOwner());
     if (!concats.contains(concat)) {
-      Destination whole = destination(b, concat.getResult());
+      Destination whole = destination(b, concat.getResult(), /*mayBePart=*/true);
       concats[concat].destination = whole;
     }
     Concat &whole = concats[concat];

@@ -52,6 +52,12 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
   if (needs.accumulates)
     shape.blocksPerMultiprocessor = std::max<int64_t>(1, 1024 / shape.threads());
   int64_t resident = multiprocessors * shape.blocksPerMultiprocessor;
-  shape.blocks = needs.accumulates ? std::min(rowBlocks, resident) : rowBlocks;
+  shape.blocks = rowBlocks;
+  if (needs.accumulates) {
+    const int64_t rows = needs.rows / needs.sections;
+    const int64_t blocks = std::min((rows + shape.rowsPerBlock - 1) / shape.rowsPerBlock,
+                                    std::max<int64_t>(1, resident / needs.sections));
+    shape.blocks = blocks * needs.sections;
+  }
   return shape;
 }

@@ -20,7 +20,8 @@ struct KernelShape {
   /// hold: they are read again by each reduction.
   int64_t vectorsPerThread = 1;
   bool streamed = false;
-  /// Blocks; fewer than rows need where blocks go through all rows in rounds.
+  /// Blocks; fewer than rows need where blocks go through all rows, of their section, in rounds.
+  /// The first section's come first.
   int64_t blocks = 1;
   /// Blocks that a multiprocessor must have registers for at once; 0: as it comes.
   int64_t blocksPerMultiprocessor = 0;
@@ -35,8 +36,10 @@ struct KernelNeeds {
   /// Values with an element for each column that a thread holds throughout: those loaded, and sums
   /// over rows.
   int64_t wideValues = 1;
-  /// The kernel sums over rows: as few blocks as fill the device.
+  /// The kernel sums over rows: as few blocks as fill the device. Rows are in so many sections,
+  /// each summed by itself.
   bool accumulates = false;
+  int64_t sections = 1;
   /// The kernel reduces along rows.
   bool reduces = false;
 };

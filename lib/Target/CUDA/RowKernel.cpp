@@ -33,6 +33,7 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
   needs.widestBytes = 1;
   needs.narrowestBytes = 8;
   needs.accumulates = !program.accumulators.empty();
+  needs.sections = program.sections();
   needs.reduces = !program.reductions.empty();
   // Rows in memory: those loaded and those stored.
   llvm::DenseSet<Value> loaded;
@@ -45,7 +46,7 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
     loaded.insert(memory);
   };
   for (Operation &op : program.inner().getBody()->without_terminator()) {
-    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && program.isLoaded(slice))
       count(slice, slice.getSource());
     for (Value operand : op.getOperands())
       if (program.inputs.contains(operand) && isa<linalg::GenericOp>(op))
@@ -155,19 +156,27 @@ private:
 
   /// A block of a kernel that sums over rows goes through several and then writes its sums.
   void emitRows() {
-    Value first = b.add(b.mul(block, shape.rowsPerBlock), group);
+    const int64_t sections = program.sections(), rowsOfSection = program.rows() / sections;
+    const int64_t blocksOfSection = shape.blocks / sections;
+    Value partialRow = b.add(b.mul(block, shape.rowsPerBlock), group);
+    Value begin = b.mul(block, shape.rowsPerBlock);
+    rowsEnd = b.index(program.rows());
+    if (sections > 1) {
+      Value start = b.mul(b.div(block, blocksOfSection), rowsOfSection);
+      begin = b.add(start, b.mul(b.rem(block, blocksOfSection), shape.rowsPerBlock));
+      rowsEnd = b.add(start, b.index(rowsOfSection));
+    }
+    Value first = b.add(begin, group);
     SmallVector<Value> sums;
     for (const RowAccumulator &accumulator : program.accumulators)
       for (int64_t k = 0; k < piecesOf(accumulator); ++k)
         sums.push_back(b.neutral(accumulator.combiner.kind, sumType(accumulator)));
     // A round begins with loading what the next round needs: the memory is never idle. Every thread
     // of a block takes part in each round: rounds have barriers.
-    int64_t stride = shape.blocks * shape.rowsPerBlock;
+    int64_t stride = blocksOfSection * shape.rowsPerBlock;
     SmallVector<Value> carried = sums;
     llvm::append_range(carried, loadRow(first));
-    Value begin = b.mul(block, shape.rowsPerBlock);
-    auto loop =
-        scf::ForOp::create(b, b.loc, begin, b.index(program.rows()), b.index(stride), carried);
+    auto loop = scf::ForOp::create(b, b.loc, begin, rowsEnd, b.index(stride), carried);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
@@ -183,13 +192,14 @@ private:
       if (!isWide(accumulator.value())) {
         Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, lane, b.index(0));
         Value sum = loop.getResult(next++);
-        when(isFirst, [&] { memref::StoreOp::create(b, b.loc, sum, buffer, ValueRange{first}); });
+        when(isFirst,
+             [&] { memref::StoreOp::create(b, b.loc, sum, buffer, ValueRange{partialRow}); });
         continue;
       }
       for (int64_t k = 0; k < shape.vectorsPerThread; ++k) {
         Piece piece = pieceAt(k);
         Value sum = loop.getResult(next++);
-        when(piece.inside, [&] { storeVector(sum, buffer, {first, piece.column}); });
+        when(piece.inside, [&] { storeVector(sum, buffer, {partialRow, piece.column}); });
       }
     }
   }
@@ -212,13 +222,21 @@ private:
     return pieces;
   }
 
+  SmallVector<tensor::ExtractSliceOp> loadedSlices() {
+    SmallVector<tensor::ExtractSliceOp> slices;
+    for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>())
+      if (program.isLoaded(slice))
+        slices.push_back(slice);
+    return slices;
+  }
+
   /// Loads the thread's pieces of every slice that the body reads, of `row` or, past the end, of
   /// the last row.
   SmallVector<Value> loadRow(Value row) {
     setRow(row, /*mayBePast=*/true);
     SmallVector<Piece> pieces = makePieces();
     SmallVector<Value> loads;
-    for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>()) {
+    for (tensor::ExtractSliceOp slice : loadedSlices()) {
       if (!isWide(slice))
         loads.push_back(load(slice, nullptr));
       else
@@ -232,11 +250,13 @@ private:
   /// if it was called. Returns the sums with the row included.
   SmallVector<Value> emitRow(Value row, ValueRange sums, ValueRange loads) {
     scalars.clear();
-    setRow(row, /*mayBePast=*/program.rows() % (shape.rowsPerBlock * shape.rowsPerThread) != 0);
+    setRow(row, /*mayBePast=*/program.rows() / program.sections() %
+                        (shape.rowsPerBlock * shape.rowsPerThread) !=
+                    0);
     SmallVector<Piece> pieces = makePieces();
     if (!loads.empty()) {
       auto next = loads.begin();
-      for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>()) {
+      for (tensor::ExtractSliceOp slice : loadedSlices()) {
         if (!isWide(slice))
           scalars[slice] = *next++;
         else
@@ -268,11 +288,16 @@ private:
         scalar(input);
     for (Operation &op : program.inner().getBody()->without_terminator()) {
       auto generic = dyn_cast<linalg::GenericOp>(op);
-      bool isScalar = generic ? generic.getNumLoops() == 0 && !isAccumulator(generic)
-                              : isa<tensor::ExtractSliceOp>(op) && !isWide(op.getResult(0));
+      bool isScalar =
+          generic ? generic.getNumLoops() == 0 && !isAccumulator(generic) : isLoadedScalar(op);
       if (isScalar && program.levels.lookup(&op) <= level)
         scalar(op.getResult(0));
     }
+  }
+
+  bool isLoadedScalar(Operation &op) {
+    auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
+    return slice && program.isLoaded(slice) && !isWide(slice);
   }
 
   bool isAccumulator(linalg::GenericOp op) {
@@ -283,7 +308,7 @@ private:
   void setRow(Value row, bool mayBePast) {
     rowInside = nullptr;
     if (mayBePast) {
-      rowInside = b.less(row, b.index(program.rows()));
+      rowInside = b.less(row, rowsEnd ? rowsEnd : b.index(program.rows()));
       // A row that exists, whose results are thrown away.
       row = arith::MinUIOp::create(b, b.loc, row, b.index(program.rows() - 1));
     }
@@ -671,6 +696,8 @@ private:
   llvm::DenseMap<Value, Value> buffers;
   SmallVector<Value> stores, partials;
   Value block, lane, group;
+  /// Where the rows that the block sums over end; null where each row is by itself.
+  Value rowsEnd;
   Value rowInside;
   llvm::DenseMap<Value, Value> scalars;
 };

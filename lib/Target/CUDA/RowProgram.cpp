@@ -17,6 +17,20 @@ int64_t RowProgram::rows() const {
   return rows;
 }
 
+int64_t RowProgram::sections() const {
+  unsigned outer = 0;
+  for (const RowAccumulator &accumulator : accumulators)
+    outer = std::max(outer, accumulator.outer);
+  int64_t sections = 1;
+  for (scf::ForOp loop : ArrayRef(loops).take_front(outer))
+    sections *= *getConstantIntValue(loop.getUpperBound());
+  return sections;
+}
+
+bool RowProgram::isLoaded(tensor::ExtractSliceOp slice) const {
+  return !llvm::is_contained(scf::ForOp(loops.back()).getRegionIterArgs(), slice.getSource());
+}
+
 namespace {
 
 class Reader {
@@ -116,6 +130,11 @@ private:
     for (auto [i, yielded] : llvm::enumerate(inner.getBody()->getTerminator()->getOperands())) {
       BlockArgument carried = inner.getRegionIterArg(i);
       if (auto insert = yielded.getDefiningOp<tensor::InsertSliceOp>()) {
+        if (std::optional<RowAccumulator> sum = sumOfSection(insert, carried)) {
+          sum->result = i;
+          program.accumulators.push_back(*sum);
+          continue;
+        }
         // Rows are stored as whole vectors.
         bool isWide = insert.getSourceType().getRank() == 1;
         if (isWide && (insert.getDroppedDims()[insert.getResultType().getRank() - 1] ||
@@ -138,6 +157,29 @@ private:
       program.accumulators.push_back({static_cast<unsigned>(i), generic, index, *combiner});
     }
     return true;
+  }
+
+  /// A part of `carried` with a row's term added, at the counters of the outermost loops.
+  std::optional<RowAccumulator> sumOfSection(tensor::InsertSliceOp insert, BlockArgument carried) {
+    auto generic = insert.getSource().getDefiningOp<linalg::GenericOp>();
+    if (!generic || generic.getNumResults() != 1 || insert.getDest() != carried)
+      return std::nullopt;
+    auto before = generic.getDpsInits()[0].getDefiningOp<tensor::ExtractSliceOp>();
+    std::optional<Combiner> combiner = matchCombiner(generic, 0);
+    if (!before || before.getSource() != carried || !combiner ||
+        before.getMixedOffsets() != insert.getMixedOffsets() ||
+        insert.getSourceType().getRank() != 1)
+      return std::nullopt;
+    RowAccumulator sum{0, generic, 0, *combiner};
+    SmallVector<OpFoldResult> offsets = insert.getMixedOffsets();
+    sum.outer = offsets.size() - 1;
+    if (sum.outer == 0 || sum.outer >= program.loops.size() ||
+        !isConstantIntValue(offsets.back(), 0))
+      return std::nullopt;
+    for (unsigned i = 0; i < sum.outer; ++i)
+      if (offsets[i] != OpFoldResult(program.loops[i].getInductionVar()))
+        return std::nullopt;
+    return sum;
   }
 
   bool findLevels() {

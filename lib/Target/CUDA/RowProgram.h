@@ -39,6 +39,9 @@ struct RowAccumulator {
   mlir::linalg::GenericOp op;
   unsigned index;
   Combiner combiner;
+  /// How many of the outermost loops' counters the result has: it is a reduction for each of their
+  /// points.
+  unsigned outer = 0;
 
   mlir::Value value() const { return mlir::linalg::GenericOp(op).getResult(index); }
 };
@@ -60,6 +63,10 @@ struct RowProgram {
   mlir::scf::ForOp outer() const { return loops.front(); }
   mlir::scf::ForOp inner() const { return loops.back(); }
   int64_t rows() const;
+  /// Points of the outermost loops that a result is summed for, each of the same number of rows.
+  int64_t sections() const;
+  /// Whether a slice of the body is a row to load, and no part of what a result was.
+  bool isLoaded(mlir::tensor::ExtractSliceOp slice) const;
   /// The value that the nest's `result` starts from.
   mlir::Value init(unsigned result) const {
     return mlir::scf::ForOp(loops.front()).getInitArgs()[result];

@@ -159,7 +159,7 @@ private:
 
   Value initialTensor(OpResult result) {
     Value init = initOf(result);
-    if (group.kindOf(ownerOf(result)) == RowKind::OverRows || !isFresh(init))
+    if (group.kindOf(ownerOf(result)) != RowKind::PerRow || !isFresh(init))
       return init;
     auto type = cast<RankedTensorType>(result.getType());
     return tensor::EmptyOp::create(builder, loc, type.getShape(), type.getElementType());
@@ -190,7 +190,7 @@ private:
     return llvm::map_to_vector(outputs, [&](OpResult output) -> Value {
       if (group.kindOf(ownerOf(output)) == RowKind::OverRows)
         return rowOf[output];
-      return insertRow(rowOf[output], current[output]);
+      return insertRow(rowOf[output], current[output], group.outerRowsOf(ownerOf(output)));
     });
   }
 
@@ -210,7 +210,7 @@ private:
       if (group.kindOf(op) == RowKind::OverRows) {
         auto it = current.find(result);
         inits.push_back(it == current.end() ? init : it->second);
-      } else if (!isFresh(init)) {
+      } else if (!isFresh(init) || group.kindOf(op) == RowKind::OverInnerRows) {
         auto it = current.find(result);
         inits.push_back(slice(it == current.end() ? init : it->second, map));
       } else {
@@ -287,13 +287,14 @@ private:
     return fill ? linalg::FillOp::create(builder, loc, fill.value(), row).getResult(0) : row;
   }
 
-  Value insertRow(Value row, Value into) {
+  /// `into`, whose first `outer` dimensions are those of the rows, with this row's part.
+  Value insertRow(Value row, Value into, unsigned outer) {
     auto type = cast<RankedTensorType>(into.getType());
     SmallVector<OpFoldResult> offsets, sizes, strides(type.getRank(), builder.getIndexAttr(1));
     for (auto [i, size] : llvm::enumerate(type.getShape())) {
-      offsets.push_back(i < rows ? OpFoldResult(counters[i])
-                                 : OpFoldResult(builder.getIndexAttr(0)));
-      sizes.push_back(builder.getIndexAttr(i < rows ? 1 : size));
+      offsets.push_back(i < outer ? OpFoldResult(counters[i])
+                                  : OpFoldResult(builder.getIndexAttr(0)));
+      sizes.push_back(builder.getIndexAttr(i < outer ? 1 : size));
     }
     return tensor::InsertSliceOp::create(builder, loc, row, into, offsets, sizes, strides);
   }
@@ -320,7 +321,8 @@ struct TaskFuseRows : bigmac::impl::TaskFuseRowsBase<TaskFuseRows> {
     });
     OpBuilder builder(&getContext());
     for (Block *block : blocks) {
-      SmallVector<RowGroup> groups = findRowGroups(*block, {leastOps, mostRowElements, sumsAlone, kernels});
+      SmallVector<RowGroup> groups =
+          findRowGroups(*block, {leastOps, mostRowElements, sumsAlone, kernels});
       if (groups.empty())
         continue;
       Scheduler(*block, groups).run();

@@ -15,11 +15,9 @@ namespace {
 /// How many groups back an op looks for one to join.
 constexpr int64_t kGroupWindow = 16;
 
-bool mentionsBelow(AffineMap map, unsigned rows) {
-  return llvm::any_of(map.getResults(), [&](AffineExpr result) {
-    return cast<AffineDimExpr>(result).getPosition() < rows;
-  });
-}
+/// A kernel sums over inner rows for at most so many points of the outer ones, each at least so
+/// many rows: blocks do not share points.
+constexpr int64_t kMostOuterRows = 64, kLeastInnerRows = 64;
 
 /// Whether the map's results start with the first `rows` dimensions in order and have none of them
 /// after that.
@@ -34,21 +32,35 @@ bool startsWithRows(AffineMap map, unsigned rows) {
   return true;
 }
 
+/// How many of the first `rows` dimensions are parallel before those that are summed over.
+unsigned parallelRows(linalg::GenericOp op, unsigned rows) {
+  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+  unsigned outer = 0;
+  while (outer < rows && iterators[outer] == utils::IteratorType::parallel)
+    ++outer;
+  return outer;
+}
+
 /// How `op` takes part in a loop over its first `rows` dimensions.
 RowKind kindFor(linalg::GenericOp op, unsigned rows) {
   SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
   if (rows == 0 || iterators.size() < rows)
     return RowKind::None;
-  for (unsigned i = 1; i < rows; ++i)
-    if (iterators[i] != iterators[0])
+  const unsigned outer = parallelRows(op, rows);
+  for (unsigned i = outer; i < rows; ++i)
+    if (iterators[i] == utils::IteratorType::parallel)
       return RowKind::None;
-  bool isPerRow = iterators[0] == utils::IteratorType::parallel;
   for (OpOperand &init : op.getDpsInitsMutable()) {
     AffineMap map = op.getMatchingIndexingMap(&init);
-    if (isPerRow ? !startsWithRows(map, rows) : mentionsBelow(map, rows))
+    if (!startsWithRows(map, outer) ||
+        llvm::any_of(map.getResults().drop_front(outer), [&](AffineExpr result) {
+          return cast<AffineDimExpr>(result).getPosition() < rows;
+        }))
       return RowKind::None;
   }
-  return isPerRow ? RowKind::PerRow : RowKind::OverRows;
+  if (outer == rows)
+    return RowKind::PerRow;
+  return outer == 0 ? RowKind::OverRows : RowKind::OverInnerRows;
 }
 
 /// Whether a kernel over rows takes `op`, with its first `rows` dimensions as rows.
@@ -58,9 +70,18 @@ bool isForKernel(linalg::GenericOp op, unsigned rows) {
   if (inner.size() > 1)
     return false;
   bool reduces = llvm::is_contained(inner, utils::IteratorType::reduction);
-  bool overRows = op.getIteratorTypesArray()[0] != utils::IteratorType::parallel;
+  const RowKind kind = kindFor(op, rows);
+  bool overRows = kind == RowKind::OverRows || kind == RowKind::OverInnerRows;
   if (overRows && (reduces || op.getNumResults() != 1))
     return false;
+  if (kind == RowKind::OverInnerRows) {
+    SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+    const unsigned outer = parallelRows(op, rows);
+    ArrayRef<int64_t> all(sizes);
+    if (inner.size() != 1 || llvm::product_of(all.take_front(outer)) > kMostOuterRows ||
+        llvm::product_of(all.slice(outer, rows - outer)) < kLeastInnerRows)
+      return false;
+  }
   if (reduces || overRows)
     for (unsigned i = 0; i < op.getNumResults(); ++i)
       if (!matchCombiner(op, i))
@@ -94,15 +115,6 @@ bool startsProduct(linalg::GenericOp op) {
   return product && product.isDpsInit(&use) && input.getNumResults() < input.getNumDims();
 }
 
-/// The most leading dimensions that a loop over rows may take from `op`: something must be left
-/// for the loop within, unless the op has one number per row.
-unsigned mostRowDims(linalg::GenericOp op) {
-  unsigned loops = op.getNumLoops(), most = 0;
-  while (most < loops && kindFor(op, most + 1) != RowKind::None)
-    ++most;
-  return most;
-}
-
 class Grouper {
 public:
   Grouper(Block &block, const RowGroupOptions &options) : block(block), options(options) {}
@@ -117,6 +129,21 @@ public:
   }
 
 private:
+  /// Only kernels sum over inner rows: loops on a CPU would carry the outer ones' sums.
+  bool takes(linalg::GenericOp op, unsigned rows) {
+    const RowKind kind = kindFor(op, rows);
+    return kind != RowKind::None && (options.kernels || kind != RowKind::OverInnerRows);
+  }
+
+  /// The most leading dimensions that a loop over rows may take from `op`: something must be left
+  /// for the loop within, unless the op has one number per row.
+  unsigned mostRowDims(linalg::GenericOp op) {
+    unsigned loops = op.getNumLoops(), most = 0;
+    while (most < loops && takes(op, most + 1))
+      ++most;
+    return most;
+  }
+
   void place(linalg::GenericOp op) {
     unsigned most = mostRowDims(op);
     if (most == 0)
@@ -167,8 +194,7 @@ private:
       return llvm::product_of(ArrayRef<int64_t>(member.getStaticLoopRanges()).drop_front(rows));
     };
     auto isFit = [&](linalg::GenericOp member) {
-      return kindFor(member, rows) != RowKind::None &&
-             rowElements(member) <= options.mostRowElements &&
+      return takes(member, rows) && rowElements(member) <= options.mostRowElements &&
              (!options.kernels || isForKernel(member, rows));
     };
     auto hasColumns = [&](linalg::GenericOp member) { return member.getNumLoops() > rows; };
@@ -289,6 +315,10 @@ private:
 };
 
 } // namespace
+
+RowKind RowGroup::kindOf(linalg::GenericOp op) const { return kindFor(op, rows.size()); }
+
+unsigned RowGroup::outerRowsOf(linalg::GenericOp op) const { return parallelRows(op, rows.size()); }
 
 SmallVector<RowGroup> bigmac::findRowGroups(Block &block, const RowGroupOptions &options) {
   return Grouper(block, options).run();

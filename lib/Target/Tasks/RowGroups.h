@@ -21,6 +21,8 @@ enum class RowKind {
   PerRow,
   /// The result is a sum (or another reduction) over rows.
   OverRows,
+  /// The result is such a sum for each point of the outermost row dimensions, over the others.
+  OverInnerRows,
 };
 
 struct RowGroup {
@@ -29,10 +31,9 @@ struct RowGroup {
   /// Sizes of the leading dimensions that are looped over.
   llvm::SmallVector<int64_t> rows;
 
-  RowKind kindOf(mlir::linalg::GenericOp op) const {
-    return op.getIteratorTypesArray()[0] == mlir::utils::IteratorType::parallel ? RowKind::PerRow
-                                                                                : RowKind::OverRows;
-  }
+  RowKind kindOf(mlir::linalg::GenericOp op) const;
+  /// How many leading dimensions of the rows a result of `op` has.
+  unsigned outerRowsOf(mlir::linalg::GenericOp op) const;
 };
 
 struct RowGroupOptions {

@@ -71,6 +71,46 @@ TEST(Concatenation, OfHalvesOfHeads) {
   EXPECT_LT(relativeError(tasks.run({q, c, s})[0], expected, 1), 1.0 / 256);
 }
 
+// A modulation's gradient: a sum over the rows of each sample, of what a kernel computes, beside
+// sums over all rows and a reduction along each.
+TEST(Sums, OfSections) {
+  struct Case {
+    int64_t samples, rows, columns;
+  };
+  for (const Case &c : {Case{3, 70, 24}, Case{4, 1088, 40}, Case{2, 65, 7}, Case{64, 64, 8}}) {
+    const std::string sizes =
+        std::to_string(c.samples) + "x" + std::to_string(c.rows) + "x" + std::to_string(c.columns);
+    const std::string cube = "tensor<" + sizes + "xf32>",
+                      row = "tensor<" + std::to_string(c.columns) + "xf32>",
+                      section = "tensor<" + std::to_string(c.samples) + "x" +
+                                std::to_string(c.columns) + "xf32>";
+    Tasks tasks("func.func @f(%x: " + cube + ", %g: " + cube + ") -> (" + section + ", " + row +
+                ", " + cube + ") {\n%0 = nn.softmax %x : " + cube +
+                "\n%1 = arith.mulf %0, %g : " + cube + "\n%2 = nn.reduce_sum %1 [1] : " + cube +
+                "\n%3 = nn.reduce_sum %g [0, 1] : " + cube + "\nreturn %2, %3, %1 : " + section +
+                ", " + row + ", " + cube + "\n}");
+    ASSERT_TRUE(tasks.ok()) << tasks.error();
+    Tensor x = Tensor::random({c.samples, c.rows, c.columns}, 1);
+    Tensor g = Tensor::random({c.samples, c.rows, c.columns}, 2);
+    Tensor sums({c.samples, c.columns}), all({c.columns}), product(x.shape);
+    for (int64_t i = 0; i < c.samples; ++i)
+      for (int64_t r = 0; r < c.rows; ++r) {
+        double total = 0;
+        for (int64_t j = 0; j < c.columns; ++j)
+          total += std::exp(x.at({i, r, j}));
+        for (int64_t j = 0; j < c.columns; ++j) {
+          product.at({i, r, j}) = std::exp(x.at({i, r, j})) / total * g.at({i, r, j});
+          sums.at({i, j}) += product.at({i, r, j});
+          all[j] += g.at({i, r, j});
+        }
+      }
+    auto results = tasks.run({x, g});
+    EXPECT_LT(relativeError(results[0], sums, 1), 1e-5) << sizes;
+    EXPECT_LT(relativeError(results[1], all, 1), 1e-4) << sizes;
+    EXPECT_LT(relativeError(results[2], product), 1e-5) << sizes;
+  }
+}
+
 // Pieces that no kernel computes are copied beside those that are; vectors where rows begin at
 // multiples of them, elements where not.
 TEST(Concatenation, OfPiecesOfAllKinds) {
