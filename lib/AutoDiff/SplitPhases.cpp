@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
@@ -32,7 +33,53 @@ bool isCheap(Operation *op) {
   if (isa<arith::ArithDialect>(op->getDialect()))
     return !isa<arith::DivFOp, arith::RemFOp>(op);
   return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ExtractSliceOp,
-             nn::BroadcastOp, math::AbsFOp>(op);
+             nn::BroadcastOp, nn::TransposeOp, math::AbsFOp>(op);
+}
+
+/// The transpose of an attention's output, as which kernels write it: the first one.
+nn::TransposeOp layoutOf(nn::AttentionOp attention) {
+  nn::TransposeOp first;
+  for (Operation *user : attention.getResult().getUsers())
+    if (auto transpose = dyn_cast<nn::TransposeOp>(user);
+        transpose && (!first || transpose->isBeforeInBlock(first)))
+      first = transpose;
+  return first;
+}
+
+/// Whether memory holds `value` in another way, which is as good: attention's outputs as their
+/// transposes, other transposes as what is transposed, slices as parts of the whole.
+bool isHeldOtherwise(Value value) {
+  Operation *op = value.getDefiningOp();
+  while (isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op)) {
+    value = op->getOperand(0);
+    op = value.getDefiningOp();
+  }
+  if (auto attention = dyn_cast_or_null<nn::AttentionOp>(op))
+    return value == attention.getResult() && layoutOf(attention);
+  if (isa_and_nonnull<tensor::ExtractSliceOp>(op))
+    return true;
+  auto transpose = dyn_cast_or_null<nn::TransposeOp>(op);
+  return transpose && !transpose.getInput().getDefiningOp<nn::AttentionOp>();
+}
+
+/// Later users of an attention's output read it off its transpose: so that one of them is enough.
+void shareLayouts(Block &block) {
+  for (auto attention : block.getOps<nn::AttentionOp>()) {
+    nn::TransposeOp layout = layoutOf(attention);
+    if (!layout)
+      continue;
+    auto isLater = [&](OpOperand &use) {
+      return use.getOwner()->getBlock() == &block && layout->isBeforeInBlock(use.getOwner());
+    };
+    if (llvm::none_of(attention.getResult().getUses(), isLater))
+      continue;
+    OpBuilder builder(layout->getContext());
+    builder.setInsertionPointAfter(layout);
+    Value back = nn::TransposeOp::create(builder, attention.getLoc(),
+                                         attention.getResult().getType(), layout.getResult(),
+                                         invertPermutationVector(layout.getPermutation()));
+    attention.getResult().replaceUsesWithIf(back, isLater);
+  }
 }
 
 class Splitter {
@@ -58,7 +105,8 @@ private:
 
   /// Ops that every policy computes again.
   bool isCostless(Operation *op) const {
-    return freeOps.contains(op) || (isCheap(op) && op->getNumResults() == 1);
+    return freeOps.contains(op) ||
+           (op->getNumResults() == 1 && (isCheap(op) || (policy.isCheap && policy.isCheap(op))));
   }
   /// Of computing an op again in phase p, in bytes; VertexCut::kUnlimited where it is not.
   uint64_t priceOf(Operation *op, unsigned phase) const;
@@ -150,7 +198,9 @@ void Splitter::resolve(unsigned phase) {
   auto vertexOf = [&](Value value) {
     auto [it, inserted] = vertices.try_emplace(value, 0);
     if (inserted) {
-      it->second = cut.addVertex(keptAnyway.contains(value) ? 0 : byteSize(value.getType()));
+      // A byte more decides between equals.
+      it->second = cut.addVertex(
+          keptAnyway.contains(value) ? 0 : byteSize(value.getType()) + isHeldOtherwise(value));
       worklist.push_back(value);
     }
     return vertices.lookup(value);
@@ -293,6 +343,7 @@ PhaseSplit Splitter::run() {
   unsigned count = wanted.size();
   recomputed.resize(count);
   outputs.resize(count);
+  shareLayouts(block);
   assignPhases();
   markFreeOps();
   for (Operation &op : block)

@@ -160,10 +160,9 @@ std::optional<CommandLine> bigmac::parseCommandLine(int argc, const char *const 
     status = app.exit(error) == 0 ? 0 : 1;
     return std::nullopt;
   }
-  for (const char *name :
-       {"--ranks", "--chunks", "--data-parallel", "--schedule", "--microbatches"})
-    if (app.get_option(name)->count() > 0)
-      options.given.insert(name);
+  for (const CLI::Option *option : app.get_options())
+    if (option->count() > 0)
+      options.given.insert(option->get_name());
   if (options.noCache)
     options.cacheFolder.clear();
   else if (options.cacheFolder.empty())

@@ -19,7 +19,7 @@ struct CommandLine {
   int64_t ranks = 1, replicas = 1, chunks = 1, microbatches = 0, effort = 1, memoryLimit = 0,
           hostLimit = 0, workspace = 0, world = 0, globalBatch = 0;
   std::vector<std::string> dims, components, freeze, train;
-  /// Those of --ranks, --chunks, --data-parallel, --schedule and --microbatches that were given.
+  /// Names of the options that were given.
   std::set<std::string> given;
   bool automatic = false, printParameters = false, timing = false, noCache = false,
        verifyRoundTrip = false, robust = false;

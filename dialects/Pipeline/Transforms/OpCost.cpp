@@ -188,6 +188,16 @@ Work pipeline::workOf(Operation *op) {
       });
 }
 
+bool pipeline::isCheap(Operation *op, const planning::DeviceModel &device) {
+  if (!isElementwise(op) || op->getNumResults() != 1)
+    return false;
+  const bool divides = isa<arith::DivFOp, arith::RemFOp>(op);
+  const double flops =
+      divides ? elements(op->getResult(0)) * kTranscendentalFlops : elementwiseFlops(op);
+  return flops / (device.vectorFraction * device.vectorFlops) <=
+         2 * bytesOf(op->getResult(0)) / (device.memoryFraction * device.memoryBandwidth);
+}
+
 double pipeline::secondsOf(Operation *op, const planning::DeviceModel &device) {
   Work work = workOf(op);
   // What is fused away starts no kernel of its own and waits for no memory.

@@ -23,6 +23,9 @@ planning::Work workOf(mlir::Operation *op);
 /// The device that costs are for where none is named: "cpu".
 const planning::DeviceModel &defaultDevice();
 
+/// Whether `device` computes an elementwise op sooner than it writes its result and reads it again.
+bool isCheap(mlir::Operation *op, const planning::DeviceModel &device);
+
 /// Seconds on `device`.
 double secondsOf(mlir::Operation *op, const planning::DeviceModel &device = defaultDevice());
 /// Of all ops in a block.

@@ -54,7 +54,8 @@ FailureOr<RecomputeLevels> RecomputeLevels::parse(Location loc, ArrayRef<std::st
 }
 
 static RecomputePolicy policyAt(double bytesPerSecond, const planning::DeviceModel &device) {
-  return {bytesPerSecond, [&device](Operation *op) { return secondsOf(op, device); }};
+  return {bytesPerSecond, [&device](Operation *op) { return secondsOf(op, device); },
+          [&device](Operation *op) { return isCheap(op, device); }};
 }
 
 RecomputePolicy RecomputeLevels::policyOf(StringRef task,

@@ -41,6 +41,9 @@ struct RecomputePolicy {
   double bytesPerSecond = std::numeric_limits<double>::infinity();
   /// Seconds that one run of an op takes; not needed where `bytesPerSecond` is infinite.
   std::function<double(mlir::Operation *)> secondsOf;
+  /// Ops of one result that the device computes again sooner than it writes and reads the result;
+  /// null: none but those that are cheap anywhere.
+  std::function<bool(mlir::Operation *)> isCheap;
 };
 
 struct PhaseSplit {
@@ -61,9 +64,10 @@ struct PhaseSplit {
 /// A later phase gets an earlier value either saved (an output of the latest phase before it that
 /// has computed it) or recomputed from saved ones. The choice is a minimum cut of bytes saved plus
 /// `policy`'s bytes per second of recomputation. Ops that cost about as much as a load (elementwise
-/// arithmetic without transcendental functions, shape changes) and what depends on `free` values
-/// alone cost nothing. `free` are block arguments that every phase can read at no cost (parameters,
-/// graph inputs).
+/// arithmetic without transcendental functions, shape changes, transposes, what the policy calls
+/// cheap) and what depends on `free` values alone cost nothing. Of a value and its transpose, or a
+/// whole and all its slices, what memory holds anyway is saved. `free` are block arguments that
+/// every phase can read at no cost (parameters, graph inputs).
 PhaseSplit splitPhases(mlir::Block &block, llvm::ArrayRef<llvm::SmallVector<mlir::Value>> wanted,
                        const llvm::DenseSet<mlir::Value> &free, const RecomputePolicy &policy = {});
 

@@ -12,6 +12,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassOptions.h"
 
+#include <optional>
+
 namespace mlir {
 class DialectRegistry;
 class OpPassManager;
@@ -36,8 +38,10 @@ struct CUDAKernelOptions : mlir::PassPipelineOptions<CUDAKernelOptions> {
 void registerCUDADialects(mlir::DialectRegistry &registry);
 
 /// Task functions on tensors to tasks that launch kernels over rows, kernels of
-/// `gpu.module @kernels`, beside matrix products and what no such kernel computes.
-void buildCUDATaskPipeline(mlir::OpPassManager &passes);
+/// `gpu.module @kernels`, beside matrix products and what no such kernel computes. Attention that
+/// cuDNN takes is a library call, where the runtime was built with it or `attentionLibrary` says so.
+void buildCUDATaskPipeline(mlir::OpPassManager &passes,
+                           std::optional<bool> attentionLibrary = std::nullopt);
 
 /// From there to buffers: everything is a launch or an op of `cuda`. The last argument of each task
 /// is its workspace.

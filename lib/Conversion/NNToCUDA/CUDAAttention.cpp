@@ -159,9 +159,14 @@ Value maskOfQueries(Emitter &e, const Shape &shape, Value mask) {
 
 /// `tensor` with rows first where that is what it was transposed from.
 std::pair<Value, bool> withRowsFirst(Value tensor) {
-  if (auto transpose = tensor.getDefiningOp<nn::TransposeOp>())
-    if (transpose.getPermutation() == ArrayRef<int64_t>{0, 2, 1, 3})
-      return {transpose.getInput(), true};
+  static constexpr int64_t swap[] = {0, 2, 1, 3};
+  if (auto transpose = tensor.getDefiningOp<nn::TransposeOp>();
+      transpose && transpose.getPermutation() == ArrayRef(swap))
+    return {transpose.getInput(), true};
+  // Such as another attention's output.
+  if (auto transpose = tensor.getDefiningOp<linalg::TransposeOp>();
+      transpose && transpose.getPermutation() == ArrayRef(swap))
+    return {transpose.getInput(), true};
   return {tensor, false};
 }
 

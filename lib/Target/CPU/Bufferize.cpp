@@ -44,6 +44,21 @@ void unshareFills(ModuleOp module) {
   }
 }
 
+/// Each user of an empty tensor gets its own: what is computed in a part of another tensor, or in
+/// an argument, is so by itself.
+void unshareEmpties(ModuleOp module) {
+  SmallVector<tensor::EmptyOp> empties;
+  module.walk([&](tensor::EmptyOp empty) { empties.push_back(empty); });
+  for (tensor::EmptyOp empty : empties) {
+    OpBuilder builder(empty.getContext());
+    for (OpOperand &use : llvm::make_early_inc_range(empty->getUses())) {
+      builder.setInsertionPoint(use.getOwner());
+      use.set(builder.clone(*empty)->getResult(0));
+    }
+    empty.erase();
+  }
+}
+
 /// Moves what only depends on the task's arguments to where it is first needed: until then it would
 /// take up space.
 void sinkRecomputed(func::FuncOp task) {
@@ -125,6 +140,7 @@ struct CPUBufferize : bigmac::impl::CPUBufferizeBase<CPUBufferize> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     unshareFills(module);
+    unshareEmpties(module);
     for (auto task : module.getOps<func::FuncOp>())
       if (!task.isExternal())
         sinkRecomputed(task);

@@ -1,7 +1,7 @@
 //===- ColumnKernel.cpp - Sums over rows -----------------------------------===//
 //
-// A block takes some columns of a section; its groups of threads each combine every so manieth row,
-// then the first group combines the groups' results in their order.
+// A block takes some columns of a section of one sum; its groups of threads each combine every so
+// manieth row, then the first group combines the groups' results in their order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,85 +18,168 @@ using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::cuda;
 
-ColumnKernel cuda::emitColumnKernel(MemRefType partials, MemRefType result,
-                                    arith::AtomicRMWKind kind, gpu::GPUModuleOp module,
-                                    StringRef name, Location loc) {
-  const int64_t threads = 256;
-  int64_t columns = result.getRank() == 0 ? 1 : result.getShape().back();
-  int64_t sections = result.getRank() == 2 ? result.getDimSize(0) : 1;
-  int64_t rows = partials.getDimSize(0) / sections;
-  int64_t lanes =
-      std::min<int64_t>(32, std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, columns))));
-  int64_t groups = threads / lanes;
+namespace {
 
-  KernelBuilder b(OpBuilder::atBlockEnd(module.getBody()), loc);
-  auto shared =
-      MemRefType::get({groups, lanes}, result.getElementType(), MemRefLayoutAttrInterface{},
-                      gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup));
-  ColumnKernel kernel;
-  kernel.threads = threads;
-  const int64_t blocksOfSection = (columns + lanes - 1) / lanes;
-  kernel.blocks = blocksOfSection * sections;
-  kernel.function = gpu::GPUFuncOp::create(
-      b, loc, name, b.getFunctionType({partials, result, result}, {}), TypeRange{shared});
-  kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-  kernel.function.setKnownBlockSizeAttr(
-      b.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
-  b.setInsertionPointToStart(&kernel.function.getBody().front());
+constexpr int64_t kThreads = 256;
 
-  Value thread = gpu::ThreadIdOp::create(b, loc, gpu::Dimension::x);
-  Value block = gpu::BlockIdOp::create(b, loc, gpu::Dimension::x);
-  Value section = b.div(block, blocksOfSection);
-  if (sections > 1)
-    block = b.rem(block, blocksOfSection);
-  Value lane = b.rem(thread, lanes), group = b.div(thread, lanes);
-  Value column = b.add(b.mul(block, lanes), lane);
-  Value isColumn = b.less(column, b.index(columns));
-  // A column that exists, for threads beyond the last; they store nothing.
-  Value safe = arith::MinUIOp::create(b, loc, column, b.index(columns - 1));
-  auto at = [&](Value row) {
-    SmallVector<Value> position{sections == 1 ? row : b.add(b.mul(section, rows), row)};
-    if (partials.getRank() == 2)
-      position.push_back(safe);
-    return position;
-  };
-  Value source = kernel.function.getArgument(0);
-  auto loop = scf::ForOp::create(b, loc, group, b.index(rows), b.index(groups),
-                                 b.neutral(kind, result.getElementType()));
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Value value = memref::LoadOp::create(b, loc, source, at(loop.getInductionVar()));
-    Value sum = b.combine(kind, loop.getRegionIterArg(0), value);
-    scf::YieldOp::create(b, loc, sum);
+/// How the blocks and threads of one sum share its columns.
+struct Shares {
+  int64_t columns, sections, rows, lanes, groups, blocksOfSection;
+
+  explicit Shares(const ColumnSum &sum)
+      : columns(sum.sum.getRank() == 0 ? 1 : sum.sum.getShape().back()),
+        sections(sum.sum.getRank() == 2 ? sum.sum.getDimSize(0) : 1),
+        rows(sum.partials.getDimSize(0) / sections),
+        lanes(std::min<int64_t>(32, std::bit_ceil(static_cast<uint64_t>(columns)))),
+        groups(kThreads / lanes), blocksOfSection((columns + lanes - 1) / lanes) {}
+
+  int64_t blocks() const { return blocksOfSection * sections; }
+};
+
+class Emitter {
+public:
+  Emitter(ArrayRef<ColumnSum> sums, gpu::GPUModuleOp module, StringRef name, Location loc)
+      : sums(sums), b(OpBuilder::atBlockEnd(module.getBody()), loc) {
+    SmallVector<Type> arguments, shared;
+    for (const ColumnSum &sum : sums) {
+      Shares shares(sum);
+      arguments.push_back(sum.partials);
+      if (sum.init)
+        arguments.push_back(sum.init);
+      llvm::append_range(arguments, sum.others);
+      arguments.push_back(sum.result);
+      shared.push_back(MemRefType::get(
+          {shares.groups, shares.lanes}, sum.sum.getElementType(), MemRefLayoutAttrInterface{},
+          gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+      kernel.blocks += shares.blocks();
+    }
+    kernel.threads = kThreads;
+    kernel.function =
+        gpu::GPUFuncOp::create(b, loc, name, b.getFunctionType(arguments, {}), shared);
+    kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
+    kernel.function.setKnownBlockSizeAttr(
+        b.getDenseI32ArrayAttr({static_cast<int32_t>(kThreads), 1, 1}));
+    b.setInsertionPointToStart(&kernel.function.getBody().front());
   }
-  Value slots = kernel.function.getWorkgroupAttributions()[0];
-  memref::StoreOp::create(b, loc, loop.getResult(0), slots, ValueRange{group, lane});
-  gpu::BarrierOp::create(b, loc);
-  Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, group, b.index(0));
-  auto branch = scf::IfOp::create(b, loc, arith::AndIOp::create(b, loc, isFirst, isColumn),
-                                  /*withElseRegion=*/false);
-  {
+
+  ColumnKernel emit() {
+    thread = gpu::ThreadIdOp::create(b, b.loc, gpu::Dimension::x);
+    Value block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
+    unsigned argument = 0;
+    int64_t before = 0;
+    for (auto [i, sum] : llvm::enumerate(sums)) {
+      ValueRange all = kernel.function.getArguments();
+      const unsigned count = 2 + (sum.init ? 1 : 0) + sum.others.size();
+      ValueRange own = all.slice(argument, count);
+      Value slots = kernel.function.getWorkgroupAttributions()[i];
+      argument += count;
+      const int64_t end = before + Shares(sum).blocks();
+      if (sums.size() == 1) {
+        emitSum(sum, block, own, slots);
+        break;
+      }
+      Value isOwn = arith::AndIOp::create(
+          b, b.loc,
+          arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::uge, block, b.index(before)),
+          b.less(block, b.index(end)));
+      auto branch = scf::IfOp::create(b, b.loc, isOwn, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      emitSum(sum, arith::SubIOp::create(b, b.loc, block, b.index(before)), own, slots);
+      before = end;
+    }
+    b.setInsertionPointToEnd(&kernel.function.getBody().front());
+    gpu::ReturnOp::create(b, b.loc);
+    return kernel;
+  }
+
+private:
+  void emitSum(const ColumnSum &sum, Value block, ValueRange arguments, Value slots) {
+    const Shares shares(sum);
+    Type element = sum.sum.getElementType();
+    Value section = b.div(block, shares.blocksOfSection);
+    if (shares.sections > 1)
+      block = b.rem(block, shares.blocksOfSection);
+    Value lane = b.rem(thread, shares.lanes), group = b.div(thread, shares.lanes);
+    Value column = b.add(b.mul(block, shares.lanes), lane);
+    Value isColumn = b.less(column, b.index(shares.columns));
+    // A column that exists, for threads beyond the last; they store nothing.
+    Value safe = arith::MinUIOp::create(b, b.loc, column, b.index(shares.columns - 1));
+    auto loop = scf::ForOp::create(b, b.loc, group, b.index(shares.rows), b.index(shares.groups),
+                                   b.neutral(sum.kind, element));
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value row = loop.getInductionVar();
+      SmallVector<Value> position{shares.sections == 1 ? row
+                                                       : b.add(b.mul(section, shares.rows), row)};
+      if (sum.partials.getRank() == 2)
+        position.push_back(safe);
+      Value value = memref::LoadOp::create(b, b.loc, arguments.front(), position);
+      Value next = b.combine(sum.kind, loop.getRegionIterArg(0), value);
+      scf::YieldOp::create(b, b.loc, next);
+    }
+    memref::StoreOp::create(b, b.loc, loop.getResult(0), slots, ValueRange{group, lane});
+    gpu::BarrierOp::create(b, b.loc);
+    Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, group, b.index(0));
+    auto branch = scf::IfOp::create(b, b.loc, arith::AndIOp::create(b, b.loc, isFirst, isColumn),
+                                    /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     SmallVector<Value> position;
-    if (result.getRank() == 2)
+    if (sum.sum.getRank() == 2)
       position.push_back(section);
-    if (result.getRank() > 0)
+    if (sum.sum.getRank() > 0)
       position.push_back(column);
-    Value init = memref::LoadOp::create(b, loc, kernel.function.getArgument(1), position);
-    auto total = scf::ForOp::create(b, loc, b.index(0), b.index(groups), b.index(1),
-                                    b.neutral(kind, result.getElementType()));
+    auto total = scf::ForOp::create(b, b.loc, b.index(0), b.index(shares.groups), b.index(1),
+                                    b.neutral(sum.kind, element));
     {
       OpBuilder::InsertionGuard inLoop(b);
       b.setInsertionPointToStart(total.getBody());
-      Value part = memref::LoadOp::create(b, loc, slots, ValueRange{total.getInductionVar(), lane});
-      Value sum = b.combine(kind, total.getRegionIterArg(0), part);
-      scf::YieldOp::create(b, loc, sum);
+      Value part =
+          memref::LoadOp::create(b, b.loc, slots, ValueRange{total.getInductionVar(), lane});
+      Value next = b.combine(sum.kind, total.getRegionIterArg(0), part);
+      scf::YieldOp::create(b, b.loc, next);
     }
-    memref::StoreOp::create(b, loc, b.combine(kind, init, total.getResult(0)),
-                            kernel.function.getArgument(2), position);
+    Value value = total.getResult(0);
+    ValueRange rest = arguments.drop_front();
+    if (sum.init) {
+      Value init = memref::LoadOp::create(b, b.loc, rest.front(), position);
+      value = b.combine(sum.kind, init, value);
+      rest = rest.drop_front();
+    }
+    if (sum.epilogue)
+      value = finish(sum, value, rest.drop_back(), position);
+    memref::StoreOp::create(b, b.loc, value, rest.back(), position);
   }
-  gpu::ReturnOp::create(b, loc);
-  return kernel;
+
+  Value finish(const ColumnSum &sum, Value value, ValueRange others, ValueRange position) {
+    linalg::GenericOp op = sum.epilogue;
+    SmallVector<Value> operands;
+    for (unsigned i = 0; i < op.getNumDpsInputs(); ++i) {
+      if (i == sum.sumOperand) {
+        operands.push_back(value);
+        continue;
+      }
+      operands.push_back(memref::LoadOp::create(b, b.loc, others.front(), position));
+      others = others.drop_front();
+    }
+    // What the result held before is not read.
+    Type type = op.getRegionOutputArgs()[0].getType();
+    operands.push_back(arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type)));
+    return b.emitBody(op, operands, 0, nullptr,
+                      llvm::to_vector(op.getBody()->getTerminator()->getOperands()))[0];
+  }
+
+  ArrayRef<ColumnSum> sums;
+  KernelBuilder b;
+  ColumnKernel kernel;
+  Value thread;
+};
+
+} // namespace
+
+ColumnKernel cuda::emitColumnKernel(ArrayRef<ColumnSum> sums, gpu::GPUModuleOp module,
+                                    StringRef name, Location loc) {
+  return Emitter(sums, module, name, loc).emit();
 }

@@ -5,6 +5,7 @@
 #include "RowKernel.h"
 
 #include "bigmac/Target/CUDAPasses.h"
+#include "dialects/CUDA/IR/CUDA.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -65,22 +66,48 @@ public:
     }
     markDistinct(kernel.function, arguments);
     launch(b, loc, kernel.function, kernel.shape.blocks, kernel.shape.threads(), arguments);
-    for (auto [accumulator, partial] : llvm::zip_equal(program->accumulators, partials)) {
-      results[accumulator.result] =
-          destination(b, loop.getResult(accumulator.result), /*mayBePart=*/false);
-      Value result = bySection(b, results[accumulator.result].buffer);
-      cuda::ColumnKernel sum = cuda::emitColumnKernel(
-          cast<MemRefType>(partial.getType()), cast<MemRefType>(result.getType()),
-          accumulator.combiner.kind, kernels, nextName(), loc);
-      Value init = bySection(b, toBuffer(b, program->init(accumulator.result)));
-      launch(b, loc, sum.function, sum.blocks, sum.threads, {partial, init, result});
-    }
+    if (!partials.empty())
+      sumPartials(b, loop, *program, partials, results);
     for (auto [value, result] : llvm::zip_equal(loop.getResults(), results))
-      if (!value.use_empty())
+      if (result.buffer && !value.use_empty())
         value.replaceAllUsesWith(bufferization::ToTensorOp::create(
             b, loc, value.getType(), result.buffer, /*restrict=*/true, result.writable));
     loop.erase();
     return success();
+  }
+
+  /// Library calls, too, compute pieces of concatenations where they belong.
+  void placePieces(func::FuncOp task) {
+    for (auto concat : task.getOps<tensor::ConcatOp>()) {
+      SmallVector<std::pair<OpOperand *, OpOperand *>> placed;
+      for (OpOperand &piece : concat->getOpOperands()) {
+        auto call = piece.get().getDefiningOp<DestinationStyleOpInterface>();
+        if (!call || !isa<cuda::CUDADialect>(call->getDialect()) || !piece.get().hasOneUse())
+          continue;
+        OpOperand *init = call.getTiedOpOperand(cast<OpResult>(piece.get()));
+        if (init->get().getDefiningOp<tensor::EmptyOp>())
+          placed.emplace_back(&piece, init);
+      }
+      if (placed.empty())
+        continue;
+      auto isBefore = [](auto &a, auto &b) {
+        return a.second->getOwner()->isBeforeInBlock(b.second->getOwner());
+      };
+      Operation *first = llvm::min_element(placed, isBefore)->second->getOwner();
+      OpBuilder b(first);
+      auto known = concats.find(concat);
+      if (known == concats.end())
+        concats[concat].destination = destination(b, concat.getResult(), /*mayBePart=*/false);
+      else if (Operation *made = known->second.destination.buffer.getDefiningOp();
+               made && !made->isBeforeInBlock(first))
+        continue;
+      Value whole = concats[concat].destination.buffer;
+      for (auto [piece, init] : placed)
+        init->set(bufferization::ToTensorOp::create(
+            b, concat.getLoc(), piece->get().getType(),
+            part(b, concat, whole, piece->getOperandNumber()), /*restrict=*/true,
+            /*writable=*/true));
+    }
   }
 
   /// Concatenations whose pieces lie where they belong are their buffers; pieces that no kernel
@@ -106,6 +133,91 @@ public:
 
 private:
   std::string nextName() { return cuda::kernelName(task, "", count++); }
+
+  /// One kernel for the sums over rows of all blocks, and for what becomes of each sum alone.
+  void sumPartials(OpBuilder &b, scf::ForOp loop, const cuda::RowProgram &program,
+                   ArrayRef<Value> partials, MutableArrayRef<Destination> results) {
+    SmallVector<cuda::ColumnSum> sums;
+    SmallVector<Value> arguments;
+    SmallVector<linalg::GenericOp> finished;
+    auto typeOf = [](Value buffer) { return cast<MemRefType>(buffer.getType()); };
+    for (auto [accumulator, partial] : llvm::zip_equal(program.accumulators, partials)) {
+      OpResult total = loop->getResult(accumulator.result);
+      cuda::ColumnSum sum;
+      sum.partials = typeOf(partial);
+      sum.kind = accumulator.combiner.kind;
+      arguments.push_back(partial);
+      auto type = cast<RankedTensorType>(total.getType());
+      sum.sum = MemRefType::get(type.getShape(), type.getElementType());
+      if (sum.sum.getRank() > 2)
+        sum.sum = MemRefType::get(
+            {type.getNumElements() / type.getShape().back(), type.getShape().back()},
+            type.getElementType());
+      Value init = program.init(accumulator.result);
+      if (!startsFromNothing(init, sum.kind)) {
+        arguments.push_back(bySection(b, toBuffer(b, init)));
+        sum.init = typeOf(arguments.back());
+      }
+      Value wanted = total;
+      if (OpOperand *use = finishingUse(total, loop)) {
+        sum.epilogue = cast<linalg::GenericOp>(use->getOwner());
+        sum.sumOperand = use->getOperandNumber();
+        for (OpOperand *other : sum.epilogue.getDpsInputOperands())
+          if (other != use) {
+            arguments.push_back(bySection(b, toBuffer(b, other->get())));
+            sum.others.push_back(typeOf(arguments.back()));
+          }
+        wanted = sum.epilogue.getResult(0);
+        finished.push_back(sum.epilogue);
+      }
+      Destination result = destination(b, wanted, /*mayBePart=*/false);
+      if (sum.epilogue && !wanted.use_empty())
+        wanted.replaceAllUsesWith(bufferization::ToTensorOp::create(
+            b, loop.getLoc(), wanted.getType(), result.buffer, /*restrict=*/true, result.writable));
+      else if (!sum.epilogue)
+        results[accumulator.result] = result;
+      arguments.push_back(bySection(b, result.buffer));
+      sum.result = typeOf(arguments.back());
+      sums.push_back(std::move(sum));
+    }
+    cuda::ColumnKernel kernel = cuda::emitColumnKernel(sums, kernels, nextName(), loop.getLoc());
+    launch(b, loop.getLoc(), kernel.function, kernel.blocks, kernel.threads, arguments);
+    for (linalg::GenericOp op : finished)
+      op.erase();
+  }
+
+  static bool startsFromNothing(Value init, arith::AtomicRMWKind kind) {
+    auto fill = init.getDefiningOp<linalg::FillOp>();
+    TypedAttr value;
+    if (!fill || !matchPattern(fill.value(), m_Constant(&value)))
+      return false;
+    OpBuilder builder(fill);
+    return value == arith::getIdentityValueAttr(kind, value.getType(), builder, fill.getLoc());
+  }
+
+  /// The use of a sum by an elementwise op that needs nothing that comes after `loop`, where it is
+  /// the only one.
+  static OpOperand *finishingUse(Value sum, scf::ForOp loop) {
+    if (!sum.hasOneUse())
+      return nullptr;
+    OpOperand &use = *sum.getUses().begin();
+    auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
+    if (!op || op->getBlock() != loop->getBlock() || op.getNumResults() != 1 ||
+        op.getNumParallelLoops() != op.getNumLoops() || op.isDpsInit(&use) ||
+        op.payloadUsesValueFromOperand(op.getDpsInitOperand(0)) ||
+        !llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) { return map.isIdentity(); }))
+      return nullptr;
+    for (Operation &inner : op.getBody()->without_terminator())
+      if (!OpTrait::hasElementwiseMappableTraits(&inner) &&
+          !inner.hasTrait<OpTrait::ConstantLike>())
+        return nullptr;
+    DominanceInfo dominance;
+    for (OpOperand *other : op.getDpsInputOperands())
+      if (other != &use && (!isa<RankedTensorType>(other->get().getType()) ||
+                            !dominance.properlyDominates(other->get(), loop)))
+        return nullptr;
+    return &use;
+  }
 
   /// Sums of sections as a matrix: a row for each.
   static Value bySection(OpBuilder &b, Value buffer) {
@@ -271,6 +383,7 @@ struct CUDAGenerateKernels : bigmac::impl::CUDAGenerateKernelsBase<CUDAGenerateK
       for (scf::ForOp loop : loops)
         if (failed(generator.replace(loop)))
           return signalPassFailure();
+      generator.placePieces(task);
       generator.replaceConcats();
     }
   }

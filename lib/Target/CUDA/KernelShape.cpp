@@ -7,6 +7,9 @@
 
 using namespace bigmac::cuda;
 
+/// Rows that a thread should sum at least.
+static constexpr int64_t leastRowsSummed = 8;
+
 KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
   KernelShape shape;
   // 16 bytes of the narrowest type an access, if rows are aligned to that: their length decides.
@@ -55,9 +58,13 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
   shape.blocks = rowBlocks;
   if (needs.accumulates) {
     const int64_t rows = needs.rows / needs.sections;
-    const int64_t blocks = std::min((rows + shape.rowsPerBlock - 1) / shape.rowsPerBlock,
-                                    std::max<int64_t>(1, resident / needs.sections));
-    shape.blocks = blocks * needs.sections;
+    // A block on each multiprocessor is enough to keep the memory busy; more of them only where
+    // each still sums so many rows that its own sums, which are rows too, do not count.
+    const int64_t few = (multiprocessors + needs.sections - 1) / needs.sections;
+    const int64_t most = std::max<int64_t>(1, resident / needs.sections);
+    const int64_t paying = rows / (shape.rowsPerBlock * leastRowsSummed);
+    shape.blocks = needs.sections * std::min((rows + shape.rowsPerBlock - 1) / shape.rowsPerBlock,
+                                             std::min(most, std::max(few, paying)));
   }
   return shape;
 }

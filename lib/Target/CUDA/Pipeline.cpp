@@ -49,12 +49,12 @@ void bigmac::registerCUDADialects(DialectRegistry &registry) {
   registerNVVMDialectTranslation(registry);
 }
 
-void bigmac::buildCUDATaskPipeline(OpPassManager &passes) {
+void bigmac::buildCUDATaskPipeline(OpPassManager &passes, std::optional<bool> attentionLibrary) {
   passes.addPass(createTaskDestinations());
   passes.nest<func::FuncOp>().addPass(createTaskAccumulateFirst());
   passes.nest<func::FuncOp>().addPass(createTaskRaiseConcats());
   ConvertNNToCUDAOptions conversion;
-  conversion.attentionLibrary = BIGMAC_CUDA_ATTENTION;
+  conversion.attentionLibrary = attentionLibrary.value_or(BIGMAC_CUDA_ATTENTION);
   passes.addPass(createConvertNNToCUDA(conversion));
   passes.addPass(createConvertNNToLinalg());
   OpPassManager &functions = passes.nest<func::FuncOp>();
@@ -130,7 +130,7 @@ void bigmac::buildCUDAKernelPipeline(OpPassManager &passes, const CUDAKernelOpti
 void bigmac::registerCUDAPasses() {
   registerCUDATargetPasses();
   PassPipelineRegistration<>("cuda-task-pipeline", "Task functions on tensors to GPU kernels",
-                             buildCUDATaskPipeline);
+                             [](OpPassManager &passes) { buildCUDATaskPipeline(passes); });
   PassPipelineRegistration<>("cuda-buffer-pipeline", "Tasks and kernels to buffers",
                              buildCUDABufferPipeline);
   PassPipelineRegistration<CUDAKernelOptions>("cuda-kernel-pipeline", "GPU kernels to device code",

@@ -71,10 +71,61 @@ struct SumOfParts : OpRewritePattern<arith::AddFOp> {
   }
 };
 
+/// A piece that is joined of pieces along the same dimension is those.
+struct ConcatOfConcats : OpRewritePattern<tensor::ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::ConcatOp op, PatternRewriter &rewriter) const override {
+    SmallVector<Value> pieces;
+    for (Value input : op.getInputs()) {
+      auto inner = input.getDefiningOp<tensor::ConcatOp>();
+      if (inner && inner.getDim() == op.getDim() && inner->hasOneUse())
+        llvm::append_range(pieces, inner.getInputs());
+      else
+        pieces.push_back(input);
+    }
+    if (pieces.size() == op.getInputs().size())
+      return failure();
+    rewriter.replaceOpWithNewOp<tensor::ConcatOp>(op, op.getType(), op.getDim(), pieces);
+    return success();
+  }
+};
+
+/// Pieces of one reshape each, joined along the first of the dimensions that it makes one: joined
+/// before it, they are what an op computes, which can compute them where they belong.
+struct ConcatBeforeReshape : OpRewritePattern<tensor::ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::ConcatOp op, PatternRewriter &rewriter) const override {
+    SmallVector<ReassociationIndices> groups;
+    SmallVector<Value> pieces;
+    SmallVector<int64_t> shape;
+    for (Value input : op.getInputs()) {
+      auto reshape = input.getDefiningOp<tensor::CollapseShapeOp>();
+      if (!reshape || !reshape->hasOneUse())
+        return failure();
+      SmallVector<int64_t> sizes(reshape.getSrcType().getShape());
+      if (pieces.empty()) {
+        groups = reshape.getReassociationIndices();
+        shape = sizes;
+      }
+      const int64_t dim = groups[op.getDim()].front();
+      if (reshape.getReassociationIndices() != groups || sizes.size() != shape.size())
+        return failure();
+      for (size_t i = 0; i < sizes.size(); ++i)
+        if (static_cast<int64_t>(i) != dim && sizes[i] != shape[i])
+          return failure();
+      pieces.push_back(reshape.getSrc());
+    }
+    Value joined =
+        tensor::ConcatOp::create(rewriter, op.getLoc(), groups[op.getDim()].front(), pieces);
+    rewriter.replaceOpWithNewOp<tensor::CollapseShapeOp>(op, op.getType(), joined, groups);
+    return success();
+  }
+};
+
 struct TaskRaiseConcats : bigmac::impl::TaskRaiseConcatsBase<TaskRaiseConcats> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<SumOfParts>(&getContext());
+    patterns.add<SumOfParts, ConcatBeforeReshape, ConcatOfConcats>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

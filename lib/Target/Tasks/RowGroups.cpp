@@ -162,6 +162,8 @@ private:
       groupOf[op] = i;
       return;
     }
+    if (options.kernels && finishesSum(op))
+      return;
     // A loop without an inner one would be slow; only as part of a group is it worth it.
     unsigned rows = std::min<unsigned>(most, op.getNumLoops() - 1);
     if (rows == 0 || (!options.sumsAlone && kindFor(op, rows) != RowKind::PerRow))
@@ -172,6 +174,18 @@ private:
       return;
     groupOf[op] = groups.size();
     groups.push_back({{op}, llvm::to_vector(ArrayRef<int64_t>(sizes).take_front(rows))});
+  }
+
+  /// Whether `op` does no more than go on with a group's sum over rows, which can do that when it
+  /// is complete.
+  bool finishesSum(linalg::GenericOp op) {
+    if (!llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) { return map.isIdentity(); }))
+      return false;
+    return llvm::any_of(op.getInputs(), [&](Value input) {
+      auto producer = input.getDefiningOp<linalg::GenericOp>();
+      auto it = producer && input.hasOneUse() ? groupOf.find(producer) : groupOf.end();
+      return it != groupOf.end() && groups[it->second].kindOf(producer) != RowKind::PerRow;
+    });
   }
 
   /// How many leading dimensions the group would have with `op` in it.

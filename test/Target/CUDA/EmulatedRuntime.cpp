@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <limits>
 #include <string>
+#include <vector>
 #ifdef __x86_64__
 #include <emmintrin.h>
 #endif
@@ -88,6 +89,113 @@ extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b,
                  load(b, i * x.stride_b + (x.trans_b ? column * x.ldb + k : k * x.ldb + column),
                       x.b_type);
         store(c, at, x.c_type, sum + (x.beta == 0 ? 0 : double(x.beta) * load(c, at, x.c_type)));
+      }
+}
+
+namespace {
+
+/// One attention's numbers, from element offsets: plain loops in double.
+class Attention {
+public:
+  Attention(const bm_cuda_attention &x, const void *q, const void *k, const void *v,
+            const void *mask)
+      : x(x), q(q), k(k), v(v), mask(mask) {}
+
+  float at(const void *memory, const int64_t (&strides)[4], int64_t b, int64_t h, int64_t r,
+           int64_t c) const {
+    return load(memory, b * strides[0] + h * strides[1] + r * strides[2] + c * strides[3], x.type);
+  }
+  int64_t group(int64_t head) const { return head / (x.heads / x.kv_heads); }
+
+  double score(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    if (x.causal && j > i + x.keys - x.queries)
+      return -std::numeric_limits<double>::infinity();
+    double sum = 0;
+    for (int64_t d = 0; d < x.depth; ++d)
+      sum += double(at(q, x.q_strides, b, h, i, d)) * at(k, x.k_strides, b, group(h), j, d);
+    double added = 0;
+    if (x.has_mask)
+      added = at(mask, x.mask_strides, x.mask_sizes[0] == 1 ? 0 : b, x.mask_sizes[1] == 1 ? 0 : h,
+                 x.mask_sizes[2] == 1 ? 0 : i, j);
+    return sum * x.scale + added;
+  }
+
+  const bm_cuda_attention &x;
+  const void *q, *k, *v, *mask;
+};
+
+int64_t offsetOf(const int64_t (&strides)[4], int64_t b, int64_t h, int64_t r, int64_t c) {
+  return b * strides[0] + h * strides[1] + r * strides[2] + c * strides[3];
+}
+
+} // namespace
+
+extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const void *k,
+                                          const void *v, const void *mask, void *o,
+                                          float *logsumexp) {
+  const bm_cuda_attention &x = program().attentions[index];
+  const Attention attention(x, q, k, v, mask);
+  for (int64_t b = 0; b < x.batch; ++b)
+    for (int64_t h = 0; h < x.heads; ++h)
+      for (int64_t i = 0; i < x.queries; ++i) {
+        std::vector<double> row(x.value_depth);
+        double total = 0;
+        for (int64_t j = 0; j < x.keys; ++j) {
+          const double weight = std::exp(attention.score(b, h, i, j));
+          total += weight;
+          for (int64_t d = 0; d < x.value_depth; ++d)
+            row[d] += weight * attention.at(v, x.v_strides, b, attention.group(h), j, d);
+        }
+        for (int64_t d = 0; d < x.value_depth; ++d)
+          store(o, offsetOf(x.o_strides, b, h, i, d), x.type, total == 0 ? 0 : row[d] / total);
+        logsumexp[(b * x.heads + h) * x.queries + i] =
+            total == 0 ? std::numeric_limits<float>::infinity() : std::log(total);
+      }
+}
+
+extern "C" void bm_cuda_attention_backward(uint32_t index, const void *q, const void *k,
+                                           const void *v, const void *mask, const void *o,
+                                           const float *logsumexp, const void *grad_o, void *grad_q,
+                                           void *grad_k, void *grad_v) {
+  const bm_cuda_attention &x = program().attentions[index];
+  const Attention attention(x, q, k, v, mask);
+  const int64_t shared = x.batch * x.kv_heads * x.keys;
+  std::vector<double> dk(shared * x.depth), dv(shared * x.value_depth);
+  for (int64_t b = 0; b < x.batch; ++b)
+    for (int64_t h = 0; h < x.heads; ++h)
+      for (int64_t i = 0; i < x.queries; ++i) {
+        double delta = 0;
+        for (int64_t d = 0; d < x.value_depth; ++d)
+          delta += double(attention.at(o, x.o_strides, b, h, i, d)) *
+                   attention.at(grad_o, x.do_strides, b, h, i, d);
+        std::vector<double> dq(x.depth);
+        for (int64_t j = 0; j < x.keys; ++j) {
+          const int64_t g = attention.group(h), at = (b * x.kv_heads + g) * x.keys + j;
+          const double weight =
+              std::exp(attention.score(b, h, i, j) - logsumexp[(b * x.heads + h) * x.queries + i]);
+          double dp = 0;
+          for (int64_t d = 0; d < x.value_depth; ++d) {
+            const double grad = attention.at(grad_o, x.do_strides, b, h, i, d);
+            dv[at * x.value_depth + d] += weight * grad;
+            dp += grad * attention.at(v, x.v_strides, b, g, j, d);
+          }
+          const double ds = weight * (dp - delta) * x.scale;
+          for (int64_t d = 0; d < x.depth; ++d) {
+            dq[d] += ds * attention.at(k, x.k_strides, b, g, j, d);
+            dk[at * x.depth + d] += ds * attention.at(q, x.q_strides, b, h, i, d);
+          }
+        }
+        for (int64_t d = 0; d < x.depth; ++d)
+          store(grad_q, offsetOf(x.dq_strides, b, h, i, d), x.type, dq[d]);
+      }
+  for (int64_t b = 0; b < x.batch; ++b)
+    for (int64_t g = 0; g < x.kv_heads; ++g)
+      for (int64_t j = 0; j < x.keys; ++j) {
+        const int64_t at = (b * x.kv_heads + g) * x.keys + j;
+        for (int64_t d = 0; d < x.depth; ++d)
+          store(grad_k, offsetOf(x.dk_strides, b, g, j, d), x.type, dk[at * x.depth + d]);
+        for (int64_t d = 0; d < x.value_depth; ++d)
+          store(grad_v, offsetOf(x.dv_strides, b, g, j, d), x.type, dv[at * x.value_depth + d]);
       }
 }
 

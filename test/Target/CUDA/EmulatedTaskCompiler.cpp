@@ -137,11 +137,15 @@ bool test::isForCPU() { return false; }
 
 LogicalResult test::compileTasks(ModuleOp module, const std::string &cpu, const std::string &path,
                                  SmallVector<TaskInfo> &infos, SmallVector<std::string> &more) {
-  if (failed(planWorkspacesForCUDA(module, infos)))
-    return failure();
   PassManager toKernels(module.getContext());
-  buildCUDAKernelLLVMPipeline(toKernels);
+  buildCUDATaskPipeline(toKernels, /*attentionLibrary=*/true);
+  buildCUDABufferPipeline(toKernels);
   if (failed(toKernels.run(module)))
+    return failure();
+  readWorkspaces(module, infos);
+  PassManager toCode(module.getContext());
+  buildCUDAKernelLLVMPipeline(toCode);
+  if (failed(toCode.run(module)))
     return failure();
   for (auto kernels : llvm::make_early_inc_range(module.getOps<gpu::GPUModuleOp>())) {
     llvm::LLVMContext context;

@@ -1,5 +1,6 @@
 //===- KernelTest.cpp - Generated kernels against plain loops --------------===//
 
+#include "test/Target/CPU/Reference.h"
 #include "test/Target/CPU/TaskRunner.h"
 
 #include <gtest/gtest.h>
@@ -69,6 +70,96 @@ TEST(Concatenation, OfHalvesOfHeads) {
           expected.at({i, h, r, d}) = at(d) * c.at({r, d}) + turned * s.at({r, d});
         }
   EXPECT_LT(relativeError(tasks.run({q, c, s})[0], expected, 1), 1.0 / 256);
+}
+
+// Sums that go on: rounded, or added to what is accumulated in a narrower type, by the kernel that
+// sums; sums of other operations than addition; one that starts from something.
+TEST(Sums, AreFinishedWhereTheyAreSummed) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<300x24xf32>, %a: memref<24xbf16>) -> (tensor<24xbf16>, tensor<24xf32>) {
+    %0 = nn.reduce_sum %x [0] : tensor<300x24xf32>
+    %1 = bufferization.to_tensor %a restrict writable : memref<24xbf16> to tensor<24xbf16>
+    %2 = arith.extf %1 : tensor<24xbf16> to tensor<24xf32>
+    %3 = arith.addf %2, %0 : tensor<24xf32>
+    %4 = arith.truncf %3 : tensor<24xf32> to tensor<24xbf16>
+    bufferization.materialize_in_destination %4 in restrict writable %a : (tensor<24xbf16>, memref<24xbf16>) -> ()
+    %5 = math.absf %x : tensor<300x24xf32>
+    %6 = nn.reduce_sum %5 [0] : tensor<300x24xf32>
+    %7 = arith.truncf %6 : tensor<24xf32> to tensor<24xbf16>
+    %8 = nn.reduce_max %x [0] : tensor<300x24xf32>
+    return %7, %8 : tensor<24xbf16>, tensor<24xf32>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor x = Tensor::randomInts({300, 24}, 1, -4, 5), a = Tensor::randomInts({24}, 2, -50, 50);
+  Tensor sum = a, size({24}), most({24}, -100);
+  for (int64_t i = 0; i < 300; ++i)
+    for (int64_t j = 0; j < 24; ++j) {
+      sum[j] += x.at({i, j});
+      size[j] += std::abs(x.at({i, j}));
+      most[j] = std::max(most[j], x.at({i, j}));
+    }
+  std::vector<Tensor> arguments{x, a};
+  auto results = tasks.run("f", arguments);
+  EXPECT_LT(relativeError(arguments[1], sum, 1), 1.0 / 256);
+  EXPECT_LT(relativeError(results[0], size), 1.0 / 256);
+  EXPECT_EQ(relativeError(results[1], most), 0);
+}
+
+// Gradients of query, key and value are computed in one tensor, where their projection's gradient
+// reads them.
+TEST(Concatenation, OfAttentionGradients) {
+  constexpr int64_t rows = 5, heads = 2, depth = 8, width = heads * depth;
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<1x5x48xbf16>, %g: tensor<1x5x16xbf16>) -> tensor<1x5x48xbf16> {
+    %q0 = tensor.extract_slice %x[0, 0, 0] [1, 5, 16] [1, 1, 1] : tensor<1x5x48xbf16> to tensor<1x5x16xbf16>
+    %k0 = tensor.extract_slice %x[0, 0, 16] [1, 5, 16] [1, 1, 1] : tensor<1x5x48xbf16> to tensor<1x5x16xbf16>
+    %v0 = tensor.extract_slice %x[0, 0, 32] [1, 5, 16] [1, 1, 1] : tensor<1x5x48xbf16> to tensor<1x5x16xbf16>
+    %q1 = tensor.expand_shape %q0 [[0], [1], [2, 3]] output_shape [1, 5, 2, 8] : tensor<1x5x16xbf16> into tensor<1x5x2x8xbf16>
+    %k1 = tensor.expand_shape %k0 [[0], [1], [2, 3]] output_shape [1, 5, 2, 8] : tensor<1x5x16xbf16> into tensor<1x5x2x8xbf16>
+    %v1 = tensor.expand_shape %v0 [[0], [1], [2, 3]] output_shape [1, 5, 2, 8] : tensor<1x5x16xbf16> into tensor<1x5x2x8xbf16>
+    %g1 = tensor.expand_shape %g [[0], [1], [2, 3]] output_shape [1, 5, 2, 8] : tensor<1x5x16xbf16> into tensor<1x5x2x8xbf16>
+    %q = nn.transpose %q1 [0, 2, 1, 3] : tensor<1x5x2x8xbf16>
+    %k = nn.transpose %k1 [0, 2, 1, 3] : tensor<1x5x2x8xbf16>
+    %v = nn.transpose %v1 [0, 2, 1, 3] : tensor<1x5x2x8xbf16>
+    %do = nn.transpose %g1 [0, 2, 1, 3] : tensor<1x5x2x8xbf16>
+    %o, %l = nn.attention causal %q, %k, %v scale 0.25 : tensor<1x2x5x8xbf16>, tensor<1x2x5x8xbf16>, tensor<1x2x5x8xbf16>
+    %dq, %dk, %dv = nn.attention_backward causal %q, %k, %v, %o, %l, %do scale 0.25 : tensor<1x2x5x8xbf16>, tensor<1x2x5x8xbf16>, tensor<1x2x5x8xbf16>, tensor<1x2x5x8xbf16>, tensor<1x2x5xf32>, tensor<1x2x5x8xbf16>
+    %dq1 = nn.transpose %dq [0, 2, 1, 3] : tensor<1x2x5x8xbf16>
+    %dk1 = nn.transpose %dk [0, 2, 1, 3] : tensor<1x2x5x8xbf16>
+    %dv1 = nn.transpose %dv [0, 2, 1, 3] : tensor<1x2x5x8xbf16>
+    %dq0 = tensor.collapse_shape %dq1 [[0], [1], [2, 3]] : tensor<1x5x2x8xbf16> into tensor<1x5x16xbf16>
+    %dk0 = tensor.collapse_shape %dk1 [[0], [1], [2, 3]] : tensor<1x5x2x8xbf16> into tensor<1x5x16xbf16>
+    %dv0 = tensor.collapse_shape %dv1 [[0], [1], [2, 3]] : tensor<1x5x2x8xbf16> into tensor<1x5x16xbf16>
+    %zero = arith.constant dense<0.0> : tensor<1x5x48xbf16>
+    %pq = tensor.insert_slice %dq0 into %zero[0, 0, 0] [1, 5, 16] [1, 1, 1] : tensor<1x5x16xbf16> into tensor<1x5x48xbf16>
+    %pk = tensor.insert_slice %dk0 into %zero[0, 0, 16] [1, 5, 16] [1, 1, 1] : tensor<1x5x16xbf16> into tensor<1x5x48xbf16>
+    %pv = tensor.insert_slice %dv0 into %zero[0, 0, 32] [1, 5, 16] [1, 1, 1] : tensor<1x5x16xbf16> into tensor<1x5x48xbf16>
+    %s = arith.addf %pv, %pk : tensor<1x5x48xbf16>
+    %t = arith.addf %s, %pq : tensor<1x5x48xbf16>
+    return %t : tensor<1x5x48xbf16>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  // The output and logsumexp of the forward, no copies of gradients.
+  EXPECT_LE(tasks.workspaceBytes("f"), 1024u);
+  Tensor x = Tensor::randomInts({1, rows, 3 * width}, 1, -8, 8);
+  Tensor g = Tensor::randomInts({1, rows, width}, 2, -8, 8);
+  for (int64_t i = 0; i < x.size(); ++i)
+    x[i] /= 8;
+  auto part = [&](const Tensor &from, int64_t first, int64_t columns) {
+    Tensor result({1, heads, rows, depth});
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t d = 0; d < depth; ++d)
+          result.at({0, h, r, d}) = from[r * columns + first + h * depth + d];
+    return result;
+  };
+  AttentionGrads grads =
+      attentionBackward(part(x, 0, 3 * width), part(x, width, 3 * width),
+                        part(x, 2 * width, 3 * width), nullptr, 0.25, true, part(g, 0, width));
+  Tensor result = tasks.run({x, g})[0];
+  EXPECT_LT(relativeError(part(result, 0, 3 * width), grads.query, 1), 1.0 / 64);
+  EXPECT_LT(relativeError(part(result, width, 3 * width), grads.key, 1), 1.0 / 64);
+  EXPECT_LT(relativeError(part(result, 2 * width, 3 * width), grads.value, 1), 1.0 / 64);
 }
 
 // A modulation's gradient: a sum over the rows of each sample, of what a kernel computes, beside

@@ -13,10 +13,11 @@ func.func @rotary(%a: tensor<2x3xf32>, %b: tensor<2x5xf32>) -> tensor<2x8xf32> {
   return %2 : tensor<2x8xf32>
 }
 
-// Three parts are joined two by two.
+// Three parts are joined at once.
 // CHECK-LABEL: func @three
 func.func @three(%a: tensor<2xf32>, %b: tensor<2xf32>, %c: tensor<2xf32>) -> tensor<6xf32> {
-  // CHECK-COUNT-2: tensor.concat
+  // CHECK: tensor.concat dim(0) %arg0, %arg1, %arg2
+  // CHECK-NOT: tensor.concat
   // CHECK-NOT: arith.addf
   %zero = arith.constant dense<0.0> : tensor<6xf32>
   %0 = tensor.insert_slice %a into %zero[0] [2] [1] : tensor<2xf32> into tensor<6xf32>
@@ -46,4 +47,25 @@ func.func @not_zero(%a: tensor<3xf32>, %b: tensor<3xf32>) -> tensor<6xf32> {
   %1 = tensor.insert_slice %b into %one[3] [3] [1] : tensor<3xf32> into tensor<6xf32>
   %2 = arith.addf %0, %1 : tensor<6xf32>
   return %2 : tensor<6xf32>
+}
+
+// What the pieces are reshaped from is joined.
+// CHECK-LABEL: func @heads
+func.func @heads(%a: tensor<2x3x4xf32>, %b: tensor<2x5x4xf32>) -> tensor<2x32xf32> {
+  // CHECK: %[[JOINED:.*]] = tensor.concat dim(1) %arg0, %arg1 : (tensor<2x3x4xf32>, tensor<2x5x4xf32>) -> tensor<2x8x4xf32>
+  // CHECK: tensor.collapse_shape %[[JOINED]] {{.*}} into tensor<2x32xf32>
+  %0 = tensor.collapse_shape %a [[0], [1, 2]] : tensor<2x3x4xf32> into tensor<2x12xf32>
+  %1 = tensor.collapse_shape %b [[0], [1, 2]] : tensor<2x5x4xf32> into tensor<2x20xf32>
+  %2 = tensor.concat dim(1) %0, %1 : (tensor<2x12xf32>, tensor<2x20xf32>) -> tensor<2x32xf32>
+  return %2 : tensor<2x32xf32>
+}
+
+// Pieces of different widths are not.
+// CHECK-LABEL: func @widths
+func.func @widths(%a: tensor<2x3x4xf32>, %b: tensor<2x3x5xf32>) -> tensor<2x27xf32> {
+  // CHECK: tensor.concat dim(1) {{.*}} : (tensor<2x12xf32>, tensor<2x15xf32>) -> tensor<2x27xf32>
+  %0 = tensor.collapse_shape %a [[0], [1, 2]] : tensor<2x3x4xf32> into tensor<2x12xf32>
+  %1 = tensor.collapse_shape %b [[0], [1, 2]] : tensor<2x3x5xf32> into tensor<2x15xf32>
+  %2 = tensor.concat dim(1) %0, %1 : (tensor<2x12xf32>, tensor<2x15xf32>) -> tensor<2x27xf32>
+  return %2 : tensor<2x27xf32>
 }
