@@ -87,13 +87,12 @@ private:
 
 class Fitter {
 public:
-  Fitter(Trials &trials, ArrayRef<TaskFrontier> frontiers, uint64_t limit, bool offload)
-      : trials(trials), frontiers(frontiers), limit(limit), offload(offload),
-        nothing(frontiers.size(), 0) {}
+  Fitter(Trials &trials, ArrayRef<TaskFrontier> frontiers, bool offload)
+      : trials(trials), frontiers(frontiers), offload(offload), nothing(frontiers.size(), 0) {}
 
-  /// The fastest choice found that fits. Null where none does: then `least` is the one that needs
-  /// the least, or null after an error that is reported.
-  const Trial *run(const Trial *&least);
+  /// The fastest choice found that fits. Null where none does: then `least` is the one found that
+  /// needs the least, which does not depend on the limit, or null after an error that is reported.
+  const Trial *run(uint64_t limit, const Trial *&least);
 
 private:
   bool fits(const Trial *trial) const { return trial && trial->mostBytes() <= limit; }
@@ -111,16 +110,24 @@ private:
   /// Recomputation under one kind of schedule, with or without offloading; what fits is offered.
   /// Returns the fastest that fits.
   const Trial *searchLevels(bool tightest, bool offloaded);
-  /// The same trials whatever the limit is, so that a limit named by an error works.
+  /// The fastest found that fits the limit, `known` among them; null where there is none.
+  const Trial *search(uint64_t limit, const Trial *known = nullptr);
+  /// What saves the most by itself.
+  const Trial *searchSmallest();
+  /// Below that, limits are tried: the fastest under a limit can need less than what saves most,
+  /// as where one buffer lies decides over the others.
   const Trial *searchLeast();
 
   static constexpr unsigned kRounds = 12;
+  /// Of limits tried for the least: halvings, then bytes off what works.
+  static constexpr unsigned kHalvings = 6, kDescents = 16;
 
   Trials &trials;
   ArrayRef<TaskFrontier> frontiers;
-  uint64_t limit;
   bool offload;
   Levels nothing;
+  /// Of the search that runs.
+  uint64_t limit = 0;
   const Trial *best = nullptr;
 };
 
@@ -174,7 +181,7 @@ const Trial *Fitter::searchLevels(bool tightest, bool offloaded) {
   return found;
 }
 
-const Trial *Fitter::searchLeast() {
+const Trial *Fitter::searchSmallest() {
   Estimates estimates(frontiers);
   const Trial *current = nullptr, *least = nullptr;
   std::set<Levels> tried;
@@ -183,13 +190,9 @@ const Trial *Fitter::searchLeast() {
       return false;
     estimates.learn(*next);
     current = next;
-    for (const Trial *each : {next, offload ? trials.runOffloaded(*next, 0) : nullptr}) {
-      if (!each)
-        continue;
-      offer(each);
-      if (!least || each->mostBytes() < least->mostBytes())
+    for (const Trial *each : {next, offload ? trials.runOffloaded(*next, 0) : nullptr})
+      if (each && (!least || each->mostBytes() < least->mostBytes()))
         least = each;
-    }
     return true;
   };
   Levels all;
@@ -208,13 +211,40 @@ const Trial *Fitter::searchLeast() {
   return least;
 }
 
-const Trial *Fitter::run(const Trial *&least) {
-  least = nullptr;
+const Trial *Fitter::searchLeast() {
+  const Trial *least = searchSmallest();
+  if (!least)
+    return nullptr;
+  // Parameters and what belongs to them stay whatever is chosen.
+  uint64_t hopeless = 0;
+  for (ArrayRef<int64_t> classes : least->classes)
+    hopeless = std::max<uint64_t>(hopeless, classes[BM_MEM_PARAMETERS] + classes[BM_MEM_GRADIENTS] +
+                                                classes[BM_MEM_OPTIMIZER]);
+  for (unsigned i = 0; i < kHalvings && hopeless < least->mostBytes(); ++i) {
+    uint64_t middle = hopeless + (least->mostBytes() - hopeless) / 2;
+    if (const Trial *found = search(middle))
+      least = found;
+    else
+      hopeless = middle;
+  }
+  for (unsigned i = 0; i < kDescents; ++i) {
+    const Trial *found = search(least->mostBytes() - 1);
+    if (!found)
+      break;
+    least = found;
+  }
+  return least;
+}
+
+const Trial *Fitter::search(uint64_t within, const Trial *known) {
+  limit = within;
+  best = nullptr;
+  offer(known);
   const Trial *loose = trials.run(nothing);
   if (!loose)
     return nullptr;
   offer(loose);
-  if (best)
+  if (best == loose)
     return best;
   if (offload) {
     // Nothing is faster than copies that are all hidden.
@@ -228,11 +258,8 @@ const Trial *Fitter::run(const Trial *&least) {
   // A hopeless limit is found out first.
   Estimates estimates(frontiers);
   estimates.learn(*loose);
-  if (!best && !planning::chooseRecompute(estimates.problemAt(*loose, limit)).fits) {
-    least = searchLeast();
-    if (!best)
-      return nullptr;
-  }
+  if (!best && !planning::chooseRecompute(estimates.problemAt(*loose, limit)).fits)
+    return nullptr;
   for (bool offloaded : {false, true}) {
     if (offloaded ? !offload : frontiers.empty())
       continue;
@@ -243,9 +270,15 @@ const Trial *Fitter::run(const Trial *&least) {
         if (const Trial *wide = trials.run(found->levels))
           offer(runWithin(*wide));
   }
-  if (!best)
-    least = searchLeast();
   return best;
+}
+
+const Trial *Fitter::run(uint64_t within, const Trial *&least) {
+  least = nullptr;
+  if (const Trial *found = search(within))
+    return found;
+  least = searchLeast();
+  return least && least->mostBytes() <= within ? search(within, least) : nullptr;
 }
 
 static bool hasBackwards(ModuleOp module) {
@@ -292,7 +325,7 @@ FailureOr<MemoryFit> bigmac::fitMemory(ModuleOp module, const CompileOptions &op
   Trials trials(module, options, free);
   uint64_t limit = options.memoryLimit;
   const Trial *least = nullptr;
-  const Trial *chosen = Fitter(trials, free, limit, offload).run(least);
+  const Trial *chosen = Fitter(trials, free, offload).run(limit, least);
   if (chosen) {
     fit.activationLimit = chosen->activationLimit;
     fit.offload = chosen->offload;

@@ -8,7 +8,24 @@
 using namespace bigmac::cuda;
 
 /// Rows that a thread should sum at least.
-static constexpr int64_t leastRowsSummed = 8;
+static constexpr int64_t leastRowsSummed = 4;
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Threads for so many vectors of a row: whole warps, or a part of one that divides it.
+static int64_t threadsFor(int64_t vectors) {
+  return vectors > 32 ? ceilDiv(vectors, 32) * 32
+                      : static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(vectors)));
+}
+
+/// Blocks of a kernel that sums over rows, on a multiprocessor: as many as have registers for the
+/// sums, the row at hand and the next one, which is loaded meanwhile.
+static int64_t blocksWithRegisters(const KernelShape &shape, const KernelNeeds &needs) {
+  const int64_t elements = shape.vector * shape.vectorsPerThread;
+  const int64_t registers = 32 + elements * needs.sums + 2 * elements * needs.loadedBytes / 4;
+  return std::clamp<int64_t>(64 * 1024 / (shape.threads() * registers), 1,
+                             std::max<int64_t>(1, 2048 / shape.threads()));
+}
 
 KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
   KernelShape shape;
@@ -23,23 +40,23 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
   // As few threads a row as hold it in registers, but a block's worth where there is work for them:
   // loads in flight hide latency. More than 1024 threads a row do not exist: longer rows are read
   // again by each pass over them.
-  auto registers = [&](int64_t vectorsPerThread) {
-    return 16 + vectorsPerThread * shape.vector * needs.wideValues;
+  shape.vectorsPerThread = ceilDiv(vectors, 256);
+  auto tooMany = [&] {
+    int64_t registers = 16 + shape.vectorsPerThread * shape.vector * needs.wideValues;
+    int64_t limit = needs.accumulates
+                        ? 48
+                        : std::min<int64_t>(
+                              64, 48 * 1024 / threadsFor(ceilDiv(vectors, shape.vectorsPerThread)));
+    return shape.vectorsPerThread > 1 && registers > limit;
   };
-  auto limit = [&](int64_t threads) {
-    return needs.accumulates ? 48 : std::min<int64_t>(64, 48 * 1024 / threads);
-  };
-  int64_t wanted = std::min<int64_t>(vectors, 256);
-  shape.threadsPerRow = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
-  auto vectorsPerThread = [&] { return (vectors + shape.threadsPerRow - 1) / shape.threadsPerRow; };
-  while (shape.threadsPerRow < 1024 && vectorsPerThread() > 1 &&
-         registers(vectorsPerThread()) > limit(shape.threadsPerRow))
-    shape.threadsPerRow *= 2;
-  shape.vectorsPerThread = vectorsPerThread();
-  if (shape.vectorsPerThread > 1 &&
-      registers(shape.vectorsPerThread) > limit(shape.threadsPerRow)) {
+  while (tooMany() && ceilDiv(vectors, shape.vectorsPerThread - 1) <= 1024)
+    --shape.vectorsPerThread;
+  shape.threadsPerRow =
+      std::min<int64_t>(1024, threadsFor(ceilDiv(vectors, shape.vectorsPerThread)));
+  if (tooMany()) {
     shape.streamed = true;
     shape.vectorsPerThread = 1;
+    shape.threadsPerRow = 1024;
   }
   shape.rowsPerBlock = std::max<int64_t>(1, 256 / shape.threadsPerRow);
   shape.rowsPerBlock = std::min(
@@ -50,10 +67,10 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
         4 / (shape.vectorsPerThread * needs.wideValues), 1,
         std::max<int64_t>(1, needs.rows / shape.rowsPerBlock / multiprocessors));
   int64_t together = shape.rowsPerBlock * shape.rowsPerThread;
-  int64_t rowBlocks = (needs.rows + together - 1) / together;
+  int64_t rowBlocks = ceilDiv(needs.rows, together);
   // A kernel that sums over rows runs as many blocks as are resident at once.
   if (needs.accumulates)
-    shape.blocksPerMultiprocessor = std::max<int64_t>(1, 1024 / shape.threads());
+    shape.blocksPerMultiprocessor = blocksWithRegisters(shape, needs);
   int64_t resident = multiprocessors * shape.blocksPerMultiprocessor;
   shape.blocks = rowBlocks;
   if (needs.accumulates) {
@@ -63,8 +80,10 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
     const int64_t few = (multiprocessors + needs.sections - 1) / needs.sections;
     const int64_t most = std::max<int64_t>(1, resident / needs.sections);
     const int64_t paying = rows / (shape.rowsPerBlock * leastRowsSummed);
-    shape.blocks = needs.sections * std::min((rows + shape.rowsPerBlock - 1) / shape.rowsPerBlock,
-                                             std::min(most, std::max(few, paying)));
+    const int64_t turns = ceilDiv(rows, shape.rowsPerBlock);
+    const int64_t blocks = std::min({turns, most, std::max(few, paying)});
+    // No more than end at the same time.
+    shape.blocks = needs.sections * ceilDiv(turns, ceilDiv(turns, blocks));
   }
   return shape;
 }

@@ -11,7 +11,7 @@ namespace bigmac::cuda {
 struct KernelShape {
   /// Consecutive elements that a thread loads at once.
   int64_t vector = 1;
-  /// Threads that share a row: a power of two.
+  /// Threads that share a row: whole warps, or a power of two below one.
   int64_t threadsPerRow = 1;
   int64_t rowsPerBlock = 1;
   /// Rows that each thread computes one after another, loading them all first.
@@ -36,6 +36,8 @@ struct KernelNeeds {
   /// Values with an element for each column that a thread holds throughout: those loaded, and sums
   /// over rows.
   int64_t wideValues = 1;
+  /// Of them: the sums over rows, and the bytes of one element of each that is loaded.
+  int64_t sums = 0, loadedBytes = 0;
   /// The kernel sums over rows: as few blocks as fill the device. Rows are in so many sections,
   /// each summed by itself.
   bool accumulates = false;

@@ -75,8 +75,7 @@ void bigmac::buildCUDATaskPipeline(OpPassManager &passes, std::optional<bool> at
   rows.sumsAlone = true;
   rows.kernels = true;
   functions.addPass(createTaskFuseRows(rows));
-  functions.addPass(createCanonicalizerPass());
-  // Equal reads of a row become one load.
+  // Equal reads of a row become one load. Not canonicalized: a loop over one row is a kernel, too.
   functions.addPass(createCSEPass());
   passes.addPass(createCUDAGenerateKernels());
   passes.addPass(createCanonicalizerPass());

@@ -43,7 +43,8 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
     int64_t bytes = bytesOf(getElementTypeOrSelf(value.getType()));
     needs.widestBytes = std::max(needs.widestBytes, bytes);
     needs.narrowestBytes = std::min(needs.narrowestBytes, bytes);
-    loaded.insert(memory);
+    if (memory && loaded.insert(memory).second)
+      needs.loadedBytes += bytes;
   };
   for (Operation &op : program.inner().getBody()->without_terminator()) {
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && program.isLoaded(slice))
@@ -52,7 +53,8 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
       if (program.inputs.contains(operand) && isa<linalg::GenericOp>(op))
         count(operand, operand);
   }
-  needs.wideValues = std::max<int64_t>(1, loaded.size() + program.accumulators.size());
+  needs.sums = program.accumulators.size();
+  needs.wideValues = std::max<int64_t>(1, loaded.size() + needs.sums);
   for (const RowStore &store : program.stores)
     count(store.source(), Value());
   needs.narrowestBytes = std::min(needs.narrowestBytes, needs.widestBytes);
@@ -113,8 +115,9 @@ public:
   RowKernel emit() {
     Value thread = gpu::ThreadIdOp::create(b, b.loc, gpu::Dimension::x);
     block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
-    lane = b.rem(thread, shape.threadsPerRow);
-    group = b.div(thread, shape.threadsPerRow);
+    bool oneRow = shape.rowsPerBlock == 1;
+    lane = oneRow ? thread : b.rem(thread, shape.threadsPerRow);
+    group = oneRow ? b.index(0) : b.div(thread, shape.threadsPerRow);
     if (program.accumulators.empty())
       emitFewRows();
     else

@@ -6,10 +6,12 @@
 #include "../common/AdamWScalars.h"
 #include "../common/IndexErrorText.h"
 #include "CudaTasks.h"
+#include "LibraryCalls.h"
 #include "Poll.h"
 #include "kernels.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -37,7 +39,10 @@ static CudaLists listsFromEnvironment() {
     return CudaLists::Issue;
   if (value == "check")
     return CudaLists::Check;
-  throw RuntimeError("BIGMAC_CUDA_LISTS: expected graph, issue or check, found '" + value + "'");
+  if (value == "time")
+    return CudaLists::Time;
+  throw RuntimeError("BIGMAC_CUDA_LISTS: expected graph, issue, check or time, found '" + value +
+                     "'");
 }
 
 CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool deterministic)
@@ -59,6 +64,8 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
   checkCuda(api.cuDevicePrimaryCtxRetain(&context, device), "opening the GPU's context");
   checkCuda(api.cuCtxSetCurrent(context), "opening the GPU's context");
   checkCuda(api.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "creating a stream");
+  if (lists == CudaLists::Time)
+    times = std::make_unique<CallTimes>(api, stream);
 
   checkCuda(api.cuModuleLoadData(&ownModule, bm_cuda_own_kernels), [&] {
     return "loading the runtime's kernels on " + titleText +
@@ -115,8 +122,13 @@ CudaDevice::~CudaDevice() {
   if (lost || std::uncaught_exceptions() > 0 || api.cuStreamSynchronize(stream) != CUDA_SUCCESS) {
     static_cast<void>(matmuls.release());
     static_cast<void>(attentions.release());
+    static_cast<void>(times.release());
     return;
   }
+  if (times)
+    std::fprintf(stderr, "%s: seconds, calls, least seconds, action, call\n%s", titleText.c_str(),
+                 times->table().c_str());
+  times.reset();
   forgetLists();
   matmuls.reset();
   attentions.reset();
@@ -279,6 +291,7 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
   if (kernel >= taskKernels.size())
     return fail("the program launches kernel " + std::to_string(kernel) + " of " +
                 std::to_string(taskKernels.size()));
+  beginCall();
   CUresult code =
       api.cuLaunchKernel(taskKernels[kernel], grid[0], grid[1], grid[2], block[0], block[1],
                          block[2], program->kernels[kernel].shared_bytes, stream, params, nullptr);
@@ -290,20 +303,25 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
          std::to_string(grid[2]) + " blocks of " + std::to_string(block[0]) + " x " +
          std::to_string(block[1]) + " x " + std::to_string(block[2]) +
          " threads: " + cudaErrorText(code));
+  endCall([&] { return program->kernels[kernel].name; });
 }
 
 template <typename Call> void CudaDevice::callLibrary(const std::string &what, Call call) {
   if (!failure.empty())
     return;
+  beginCall();
   call();
   if (lists == CudaLists::Check)
     checkCuda(drain(), [&] { return what + " of the program on " + titleText; });
+  endCall([&] { return what; });
 }
 
 void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
   std::string what = "matmul " + std::to_string(index);
   if (!matmuls)
     throw RuntimeError("the program runs " + what + " of 0");
+  if (times && index < program->matmul_count)
+    what += ": " + describe(program->matmuls[index]);
   callLibrary(what, [&] { matmuls->run(index, a, b, c, bias); });
 }
 
@@ -312,6 +330,8 @@ void CudaDevice::attentionForward(uint32_t index, const void *q, const void *k, 
   std::string what = "attention " + std::to_string(index);
   if (!attentions)
     throw RuntimeError("the program runs " + what + " of 0");
+  if (times && index < program->attention_count)
+    what += ": " + describe(program->attentions[index]);
   callLibrary(what, [&] { attentions->forward(index, q, k, v, mask, o, logsumexp); });
 }
 
@@ -321,6 +341,8 @@ void CudaDevice::attentionBackward(uint32_t index, const void *q, const void *k,
   std::string what = "the backward of attention " + std::to_string(index);
   if (!attentions)
     throw RuntimeError("the program runs " + what + " of 0");
+  if (times && index < program->attention_count)
+    what += ": " + describe(program->attentions[index]);
   callLibrary(what, [&] {
     attentions->backward(index, q, k, v, mask, o, logsumexp, gradO, gradQ, gradK, gradV);
   });
@@ -407,6 +429,8 @@ void CudaDevice::synchronize() {
           [] { return "asking what kernels have found"; });
   check(drain(),
         [] { return "what was issued before this wait (BIGMAC_CUDA_LISTS=check finds the call)"; });
+  if (times)
+    times->collect();
   if (looksForIndexErrors && indexError->count)
     throw RuntimeError(indexErrorText(indexError->index, indexError->size));
   // The two clocks drift apart, if slowly.
@@ -545,9 +569,11 @@ void CudaDevice::label(const char *name) {
 void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const char *what) {
   uint64_t blocks =
       std::clamp<uint64_t>((threads + cuda::kBlock - 1) / cuda::kBlock, 1, cuda::kMostBlocks);
+  beginCall();
   check(api.cuLaunchKernel(kernel, static_cast<unsigned>(blocks), 1, 1, cuda::kBlock, 1, 1, 0,
                            stream, params, nullptr),
         [&] { return what; });
+  endCall([&] { return what; });
 }
 
 /// Of the two kernels, and how many elements a thread takes at once.

@@ -4,12 +4,14 @@
 #define BIGMAC_RT_CUDADEVICE_H
 
 #include "Attentions.h"
+#include "CallTimes.h"
 #include "CudaApi.h"
 #include "Matmuls.h"
 #include "bigmac-rt/Device.h"
 #include "kernels.h"
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 namespace bigmac::rt {
@@ -18,7 +20,8 @@ namespace bigmac::rt {
 enum class CudaLists {
   Graph, // kept as a CUDA graph and started again
   Issue, // call by call in every step; a profiler then shows the labels where the work is
-  Check  // and each call is waited for, so that an error names its call
+  Check, // and each call is waited for, so that an error names its call
+  Time   // and each call is timed; the device prints the times at its end
 };
 
 class CudaDevice final : public Device {
@@ -115,6 +118,15 @@ private:
   void anchorClock();
   uint64_t workspaceBytes() const { return program ? program->workspace_bytes : 0; }
   void prepareLibraries();
+  void beginCall() {
+    if (times)
+      times->begin();
+  }
+  /// `describe` is only called where calls are timed.
+  template <typename Describe> void endCall(Describe describe) {
+    if (times)
+      times->end(labelled ? labelled : "", describe());
+  }
   /// Of a task: `call`, unless an earlier one has failed; waits for it in CudaLists::Check.
   template <typename Call> void callLibrary(const std::string &what, Call call);
 
@@ -151,6 +163,7 @@ private:
   bool recording = false;
   uint32_t recordingSlot = 0;
   const char *labelled = nullptr;
+  std::unique_ptr<CallTimes> times; // in CudaLists::Time
 
   CopyStream out, back;
   std::vector<CUevent> copied; // by copy

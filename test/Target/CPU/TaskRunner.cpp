@@ -325,6 +325,25 @@ Tasks::~Tasks() {
 bool Tasks::ok() const { return impl->library != nullptr; }
 const std::string &Tasks::error() const { return impl->error; }
 std::string Tasks::object() const { return impl->objectBytes; }
+std::vector<std::string> Tasks::names() const {
+  std::vector<std::string> names;
+  for (const auto &entry : impl->signatures)
+    names.push_back(entry.first);
+  return names;
+}
+
+std::vector<ArgumentType> Tasks::argumentTypes(const std::string &name) const {
+  const Signature &signature = impl->signatures.at(name);
+  std::vector<ArgumentType> types;
+  for (size_t i = 0; i < signature.arguments.size(); ++i) {
+    const Type &type = signature.arguments[i];
+    bool isFloat = type.element == Element::F32 || type.element == Element::BF16 ||
+                   type.element == Element::F64;
+    types.push_back({type.shape, !isFloat, signature.isBuffer[i]});
+  }
+  return types;
+}
+
 uint64_t Tasks::workspaceBytes(const std::string &name) const { return impl->workspace.at(name); }
 
 std::vector<Tensor> Tasks::run(const std::string &name, std::vector<Tensor> &args,

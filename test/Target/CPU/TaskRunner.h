@@ -37,6 +37,13 @@ struct IndexError {
   int64_t index, size;
 };
 
+struct ArgumentType {
+  std::vector<int64_t> shape;
+  bool isInteger = false;
+  /// Updated in place.
+  bool isBuffer = false;
+};
+
 /// One module, compiled and loaded.
 class Tasks {
 public:
@@ -49,6 +56,8 @@ public:
   /// The object file's bytes.
   std::string object() const;
   uint64_t workspaceBytes(const std::string &name) const;
+  std::vector<std::string> names() const;
+  std::vector<ArgumentType> argumentTypes(const std::string &name) const;
 
   /// Runs task `name`. `args` has one tensor per argument; those of buffer arguments are updated.
   /// Outputs and workspace are filled with NaN before, and bytes behind each buffer are checked

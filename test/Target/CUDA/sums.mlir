@@ -4,20 +4,20 @@
 // over their rows and load the next row before they compute one. A second kernel adds the blocks'
 // sums to the accumulator, in place and in a fixed order.
 // CHECK-LABEL: gpu.func @backward_0(
-// CHECK: scf.for {{.*}} step %c264{{.*}} iter_args
+// CHECK: scf.for {{.*}} step %c256{{.*}} iter_args
 // CHECK: vector.load
 // CHECK: gpu.shuffle
 // CHECK: vector.store {{.*}}vector<8xbf16>
 // CHECK: scf.yield
-// CHECK: vector.store {{.*}} : memref<264x4096xf32>, vector<8xf32>
+// CHECK: vector.store {{.*}} : memref<256x4096xf32>, vector<8xf32>
 // CHECK: gpu.return
 // CHECK-LABEL: gpu.func @backward_1(
-// CHECK-SAME: memref<264x4096xf32>
+// CHECK-SAME: memref<256x4096xf32>
 // CHECK-LABEL: func.func @backward(
-// CHECK: %[[PARTIAL:.*]] = memref.alloc() : memref<264x4096xf32>
+// CHECK: %[[PARTIAL:.*]] = memref.alloc() : memref<256x4096xf32>
 // CHECK: gpu.launch_func @kernels::@backward_0
 // CHECK: gpu.launch_func @kernels::@backward_1
-// CHECK-SAME: args(%[[PARTIAL]] : memref<264x4096xf32>, %arg4 : memref<4096xf32>, %arg4 : memref<4096xf32>)
+// CHECK-SAME: args(%[[PARTIAL]] : memref<256x4096xf32>, %arg4 : memref<4096xf32>, %arg4 : memref<4096xf32>)
 // CHECK-NEXT: return
 func.func @backward(%x: tensor<8192x4096xbf16>, %s: tensor<4096xbf16>, %r: tensor<8192xf32>, %g: tensor<8192x4096xbf16>, %acc: memref<4096xf32>) -> tensor<8192x4096xbf16> {
   %xf = arith.extf %x : tensor<8192x4096xbf16> to tensor<8192x4096xf32>
@@ -47,4 +47,13 @@ func.func @bias(%g: tensor<1024x512xf32>, %acc: memref<512xf32>) {
   %new = arith.addf %old, %d : tensor<512xf32>
   bufferization.materialize_in_destination %new in restrict writable %acc : (tensor<512xf32>, memref<512xf32>) -> ()
   return
+}
+
+// A sum of everything is a kernel as well, of one row.
+// CHECK-LABEL: func.func @loss(
+// CHECK-COUNT-3: gpu.launch_func
+// CHECK-NOT: iterator_types = ["reduction"]
+func.func @loss(%logits: tensor<4096x512xbf16>, %targets: tensor<4096xi64>) -> tensor<f32> {
+  %loss, %logsumexp = nn.cross_entropy %logits, %targets : tensor<4096x512xbf16>, tensor<4096xi64>
+  return %loss : tensor<f32>
 }

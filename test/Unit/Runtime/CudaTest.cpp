@@ -56,10 +56,13 @@ TEST(Gpu, ListsGiveTheSameBits) {
     GTEST_SKIP() << "needs a GPU";
   Job job({gpus() > 1 ? 2u : 1u, 1, 4, false});
   std::vector<std::vector<nlohmann::json>> logs;
-  for (const char *lists : {"graph", "issue", "check"}) {
+  for (const char *lists : {"graph", "issue", "check", "time"}) {
     Result result = job.start({"--steps", "6", "--deterministic", "--log", job.dir / lists},
                               {kCuda, "BIGMAC_CUDA_LISTS=" + std::string(lists)});
     ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.err.find("seconds, calls, least seconds") != std::string::npos,
+              std::string(lists) == "time")
+        << result.err;
     logs.push_back(readLog(job.dir / lists));
     ASSERT_EQ(logs.back().size(), 6u);
     for (size_t i = 0; i < 6; ++i) {
