@@ -54,11 +54,7 @@ public:
       kernel.blocks += shares.blocks();
     }
     kernel.threads = kThreads;
-    kernel.function =
-        gpu::GPUFuncOp::create(b, loc, name, b.getFunctionType(arguments, {}), shared);
-    kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-    kernel.function.setKnownBlockSizeAttr(
-        b.getDenseI32ArrayAttr({static_cast<int32_t>(kThreads), 1, 1}));
+    kernel.function = b.createKernel(name, arguments, shared, kThreads);
     b.setInsertionPointToStart(&kernel.function.getBody().front());
   }
 

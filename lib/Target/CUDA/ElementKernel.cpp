@@ -34,10 +34,7 @@ ElementKernel createKernel(KernelBuilder &b, StringRef name, TypeRange types, in
   ElementKernel kernel;
   kernel.threads = std::min(kThreads, elements);
   kernel.blocks = llvm::divideCeil(elements, kernel.threads);
-  kernel.function = gpu::GPUFuncOp::create(b, b.loc, name, b.getFunctionType(types, {}));
-  kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-  kernel.function.setKnownBlockSizeAttr(
-      b.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
+  kernel.function = b.createKernel(name, types, {}, kernel.threads);
   return kernel;
 }
 

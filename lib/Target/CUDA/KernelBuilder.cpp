@@ -3,6 +3,7 @@
 #include "KernelBuilder.h"
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -15,6 +16,19 @@ std::string cuda::kernelName(StringRef task, StringRef kind, unsigned number) {
     if (!llvm::isAlnum(c))
       c = '_';
   return name;
+}
+
+gpu::GPUFuncOp KernelBuilder::createKernel(StringRef name, TypeRange arguments, TypeRange shared,
+                                           int64_t threads) {
+  auto kernel = gpu::GPUFuncOp::create(*this, loc, name, getFunctionType(arguments, {}), shared);
+  kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
+  kernel.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  // Said, not left to LLVM: it joins loads as if large arrays were aligned to 16 bytes, and prints
+  // them with their elements' alignment.
+  for (unsigned i = 0; i < shared.size(); ++i)
+    kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                                       getI64IntegerAttr(16));
+  return kernel;
 }
 
 Value KernelBuilder::index(int64_t value) {

@@ -18,6 +18,11 @@ class KernelBuilder : public mlir::OpBuilder {
 public:
   KernelBuilder(mlir::OpBuilder builder, mlir::Location loc) : OpBuilder(builder), loc(loc) {}
 
+  /// An empty kernel that is launched with so many threads a block; `shared` are its buffers in
+  /// workgroup memory.
+  mlir::gpu::GPUFuncOp createKernel(llvm::StringRef name, mlir::TypeRange arguments,
+                                    mlir::TypeRange shared, int64_t threads);
+
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, int64_t b);

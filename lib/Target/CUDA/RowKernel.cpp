@@ -94,11 +94,7 @@ public:
                 {shape.threads() / 32}, getElementTypeOrSelf(result.getType()),
                 MemRefLayoutAttrInterface{},
                 gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
-    kernel.function =
-        gpu::GPUFuncOp::create(b, b.loc, name, b.getFunctionType(arguments, {}), shared);
-    kernel.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-    kernel.function.setKnownBlockSizeAttr(
-        b.getDenseI32ArrayAttr({static_cast<int32_t>(shape.threads()), 1, 1}));
+    kernel.function = b.createKernel(name, arguments, shared, shape.threads());
     if (shape.blocksPerMultiprocessor > 0)
       kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                                b.getI32IntegerAttr(shape.blocksPerMultiprocessor));

@@ -1,10 +1,11 @@
 // RUN: bigmac-opt %s --cuda-task-pipeline | FileCheck %s
 
 // A norm is one kernel and reads its input once: a block of 256 threads takes a row, each thread two
-// vectors of 16 bytes; the sum of squares goes through lanes and warps.
+// vectors of 16 bytes; the sum of squares goes through lanes and warps, and through workgroup memory whose
+// alignment is said: LLVM's loads of it need it.
 // CHECK-LABEL: gpu.func @norm_0(
 // CHECK-SAME: memref<512x4096xbf16> {llvm.noalias}
-// CHECK-SAME: workgroup(%{{.*}} : memref<8xf32, #gpu.address_space<workgroup>>)
+// CHECK-SAME: workgroup(%{{.*}} : memref<8xf32, #gpu.address_space<workgroup>> {llvm.align = 16 : i64})
 // CHECK-COUNT-2: vector.load %arg0[%{{.*}}] {alignment = 16 : i64} : memref<512x4096xbf16>, vector<8xbf16>
 // CHECK-COUNT-5: gpu.shuffle
 // CHECK: gpu.barrier
