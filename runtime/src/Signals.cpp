@@ -10,6 +10,13 @@ namespace bigmac::rt {
 
 static char prefix[32];
 
+/// A library that put its handler before ours and calls ours would get the signal again, without
+/// end, if the default were not set first.
+static void die(int signal) {
+  ::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
 /// Only what a signal handler may call.
 static void sayAndDie(int signal, const char *what, const char *detail) {
   char line[512];
@@ -19,14 +26,14 @@ static void sayAndDie(int signal, const char *what, const char *detail) {
       line[n++] = *part;
   ssize_t ignored = write(STDERR_FILENO, line, n);
   static_cast<void>(ignored);
-  raise(signal);
+  die(signal);
 }
 
 static void onTerminate(int signal) {
   const char *what = waitingFor();
   if (what)
     sayAndDie(signal, ": ended from outside while it waited: ", what);
-  raise(signal);
+  die(signal);
 }
 
 static void onBus(int signal) {
@@ -43,7 +50,7 @@ void installSignalHandlers(uint32_t rank) {
   for (size_t at = 5; n > 0; ++at)
     prefix[at] = digits[--n];
   struct sigaction action{};
-  action.sa_flags = SA_RESETHAND | SA_NODEFER; // raise() then has the default effect
+  action.sa_flags = SA_RESETHAND | SA_NODEFER;
   action.sa_handler = onTerminate;
   sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = onBus;
