@@ -30,9 +30,11 @@ static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
 static constexpr uint64_t kIndexError = kReportCount + 64;
 static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
 
-static CudaLists listsFromEnvironment() {
+static std::optional<CudaLists> listsFromEnvironment() {
   const char *text = std::getenv("BIGMAC_CUDA_LISTS");
-  std::string value = text ? text : "graph";
+  if (!text)
+    return std::nullopt;
+  std::string value = text;
   if (value == "graph")
     return CudaLists::Graph;
   if (value == "issue")
@@ -46,7 +48,8 @@ static CudaLists listsFromEnvironment() {
 }
 
 CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool deterministic)
-    : api(cudaApi()), lists(listsFromEnvironment()), ordinal(static_cast<int>(ordinal)),
+    : api(cudaApi()), chosenLists(listsFromEnvironment()),
+      lists(chosenLists.value_or(CudaLists::Graph)), ordinal(static_cast<int>(ordinal)),
       program(program), deterministic(deterministic) {
   int count = 0;
   checkCuda(api.cuDeviceGetCount(&count), "counting the GPUs");
@@ -529,6 +532,11 @@ void CudaDevice::endList() {
         [] { return "making a step's graph ready"; });
   api.cuGraphDestroy(graph);
   replay(recordingSlot);
+}
+
+void CudaDevice::needStreams() {
+  if (!chosenLists)
+    lists = CudaLists::Issue;
 }
 
 void CudaDevice::forgetLists() {

@@ -12,11 +12,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace bigmac::rt {
 
-/// How lists are carried out; the environment variable BIGMAC_CUDA_LISTS.
+/// How lists are carried out; the environment variable BIGMAC_CUDA_LISTS. Without it they are
+/// graphs, unless needStreams() says that they cannot be.
 enum class CudaLists {
   Graph, // kept as a CUDA graph and started again
   Issue, // call by call in every step; a profiler then shows the labels where the work is
@@ -89,6 +91,10 @@ public:
   uint64_t reported() const { return *reportPlace; }
   /// Called again and again while synchronize() waits; what it throws ends the wait.
   void setWatcher(std::function<void()> fn) { watcher = std::move(fn); }
+  /// Lists will hold transfers that meet another rank's: the streams must make progress beside one
+  /// another. Branches of a graph do not promise to: CUDA may carry out a branch behind one that
+  /// waits for the other rank, which waits for the first.
+  void needStreams();
   /// Graphs hold on to the communicators in them: to be called before those are destroyed.
   void forgetLists();
   /// The device cannot be relied on any more; it is left as it is.
@@ -131,6 +137,7 @@ private:
   template <typename Call> void callLibrary(const std::string &what, Call call);
 
   const CudaApi &api;
+  std::optional<CudaLists> chosenLists;
   CudaLists lists;
   int ordinal;
   CUdevice device = 0;

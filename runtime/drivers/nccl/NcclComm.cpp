@@ -172,6 +172,7 @@ private:
 
   Request prepare(Transfer transfer, const Key &lane) {
     transfer.link = &links[lane];
+    device.needStreams();
     for (CUevent *event : {&transfer.ready, &transfer.done})
       check(cuda.cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "creating an event");
     transfers.push_back(transfer);
