@@ -17,6 +17,7 @@ import costs
 
 SCHEDULES = ["separate-stages", "encoder-first", "bigmac", "bigmac-zb"]
 REPLICAS = 16
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def simulate(simulator, file, arguments, microbatches, *more):
@@ -53,7 +54,7 @@ def main():
     parser.add_argument("--chunks", type=int, default=2)
     parser.add_argument("--effort", type=int, default=1)
     parser.add_argument("--robust", action="store_true", help="plans that lose little when times vary")
-    parser.add_argument("--simulator", default="build/bin/bigmac-sim")
+    parser.add_argument("--simulator", default=ROOT / "build/bin/bigmac-sim", type=pathlib.Path)
     parser.add_argument("--report", type=pathlib.Path, help="a folder for a page of each workload, at its least batch")
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.microbatches.split(",")]

@@ -94,7 +94,7 @@ private:
       return value.numbers;
     }
     if (value.kind != JsonValue::Kind::Number)
-      (void)fail(path, "a number or a list of numbers", value);
+      (void)fail(path, "a number or a list of one or more numbers", value);
     return checked(path, value.number);
   }
 

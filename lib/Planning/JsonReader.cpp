@@ -16,8 +16,8 @@ constexpr size_t maxMembers = 1024;
 constexpr size_t maxListLength = 1u << 22;
 constexpr size_t maxKeyLength = 256;
 
-/// For messages: what comes from the file must neither fill a terminal nor control it, nor be cut or
-/// invalid UTF-8.
+/// For messages: what comes from the file must neither fill a terminal nor control it, nor be cut
+/// or invalid UTF-8.
 std::string shorten(const std::string &text, size_t most = 64) {
   std::string shown = text.substr(0, most);
   for (char &c : shown)
@@ -176,6 +176,9 @@ std::string_view describeKind(JsonValue::Kind kind) {
 }
 
 Result<JsonValue> readJson(std::string_view text, std::string_view name) {
+  // The library takes a NUL for the end.
+  if (size_t at = text.find('\0'); at != std::string_view::npos)
+    return Error{std::string(name) + ": not valid JSON: a NUL byte at " + std::to_string(at)};
   TreeBuilder builder;
   if (nlohmann::json::sax_parse(text.begin(), text.end(), &builder) && builder.problem.empty())
     return std::move(builder.root);

@@ -37,7 +37,8 @@ uint64_t Schedule::actionCount() const {
 
 namespace {
 
-RankRange resolve(const std::optional<RankPlacement> &placement, uint32_t ranks, Component component) {
+RankRange resolve(const std::optional<RankPlacement> &placement, uint32_t ranks,
+                  Component component) {
   return placement ? placement->of(component) : RankRange{0, ranks};
 }
 

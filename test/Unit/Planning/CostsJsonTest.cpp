@@ -65,7 +65,7 @@ TEST(CostsJson, Malformed) {
   expectError(R"({"llm": {"forward": 1, "backward_input": 1}})", "no \"backward_weight\"");
   expectError(R"({"llm": {"forward": 1, "backward_weight": 1}})", "no \"backward_input\"");
   expectError(R"({"llm": {"forward": "1", "backward_input": 1, "backward_weight": 1}})",
-              "llm.forward must be a number or a list of numbers, found a string");
+              "llm.forward must be a number or a list of one or more numbers, found a string");
   expectError(R"({"llm": {"forward": [], "backward_input": 1, "backward_weight": 1}})",
               "llm.forward must be");
   expectError(R"({"llm": {"forward": [1, null], "backward_input": 1, "backward_weight": 1}})",
