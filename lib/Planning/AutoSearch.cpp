@@ -148,6 +148,21 @@ std::string recomputeName(double bytesPerSecond) {
   return bytesPerSecond == 0 ? "full" : shortNumber(bytesPerSecond, "%.3g");
 }
 
+/// Steps this close are equal as far as predictions go.
+static constexpr double closeSteps = 1.01;
+
+/// To the front the candidate that has the fewest stages of those about as fast as the first: what
+/// predictions leave out, transfers beside kernels and smaller tasks, grows with stages.
+static void preferFewStages(AutoRanking &ranking) {
+  auto first = ranking.candidates.begin();
+  auto close = std::find_if(first, first + ranking.feasible(), [&](const AutoCandidate &c) {
+    return c.step > closeSteps * first->step;
+  });
+  auto fewest = std::ranges::min_element(
+      first, close, {}, [](const AutoCandidate &c) { return uint64_t(c.ranks) * c.chunks; });
+  std::rotate(first, fewest, fewest + 1);
+}
+
 Result<AutoRanking> autoSearch(const AutoProblem &problem) {
   if (Status status = checkProblem(problem); !status)
     return status.error();
@@ -177,8 +192,10 @@ Result<AutoRanking> autoSearch(const AutoProblem &problem) {
     return std::tuple(time(a), a.peakBytes, a.ranks, a.chunks, place(a)) <
            std::tuple(time(b), b.peakBytes, b.ranks, b.chunks, place(b));
   });
-  if (ranking.feasible() != 0)
+  if (ranking.feasible() != 0) {
+    preferFewStages(ranking);
     return ranking;
+  }
   if (least == UINT64_MAX)
     return Error{ranking.candidates.empty()
                      ? std::string("no schedule takes what is fixed")

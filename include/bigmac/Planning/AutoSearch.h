@@ -90,7 +90,8 @@ struct AutoCandidate {
 };
 
 struct AutoRanking {
-  /// Best first: by step, then bytes, then ranks, chunks, and the order of `schedules`; after them
+  /// First the one with the fewest stages (P*V) of those whose step is within 1% of the least: the
+  /// choice. Then by step, then bytes, then ranks, chunks, and the order of `schedules`; after them
   /// the rejected ones, by ranks, chunks and schedule.
   std::vector<AutoCandidate> candidates;
 

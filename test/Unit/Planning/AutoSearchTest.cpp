@@ -129,7 +129,11 @@ void compare(const AutoProblem &p, bool limited = false) {
           }
       }
   EXPECT_GT(seen, 0u);
-  EXPECT_NEAR(ranking->candidates.front().step, best.step, 1e-9 * best.step);
+  double least = std::numeric_limits<double>::infinity();
+  for (const AutoCandidate &c : ranking->candidates)
+    if (c.rejected.empty())
+      least = std::min(least, c.step);
+  EXPECT_NEAR(least, best.step, 1e-9 * best.step);
 }
 
 TEST(AutoSearch, AgreesWithBruteForce) {
@@ -250,7 +254,8 @@ TEST(AutoSearch, RejectsWhatIsImpossible) {
   EXPECT_FALSE(autoSearch(p));
 }
 
-/// Random problems: sorted, within the limit, the same each time, with finite figures.
+/// Random problems: sorted but for the choice, which has the fewest stages of the fastest, within
+/// the limit, the same each time, with finite figures.
 TEST(AutoSearch, RandomProblems) {
   std::mt19937 random(7);
   auto draw = [&](int low, int high) { return low + int(random() % (high - low + 1)); };
@@ -272,12 +277,19 @@ TEST(AutoSearch, RandomProblems) {
     if (!ranking)
       continue;
     EXPECT_EQ(describeRanking(*ranking, 1000), describeRanking(*again, 1000));
+    const AutoCandidate &choice = ranking->candidates.front();
     double last = 0;
     for (const AutoCandidate &c : ranking->candidates) {
       if (!c.rejected.empty())
         continue;
-      EXPECT_TRUE(std::isfinite(c.step) && c.step >= last * (1 - 1e-8));
-      last = c.step;
+      EXPECT_TRUE(std::isfinite(c.step));
+      EXPECT_LE(choice.step, c.step * 1.01 * (1 + 1e-9));
+      if (c.step <= choice.step)
+        EXPECT_GE(c.ranks * c.chunks, choice.ranks * choice.chunks);
+      if (&c != &choice) {
+        EXPECT_GE(c.step, last * (1 - 1e-8));
+        last = c.step;
+      }
       EXPECT_LE(c.peakBytes, p.memoryLimit);
       EXPECT_EQ(uint64_t(c.microbatches) * c.replicas, p.microbatches);
       EXPECT_EQ(c.ranks * c.replicas, p.world);
