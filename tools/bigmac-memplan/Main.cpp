@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "bigmac/Planning/MemoryCsv.h"
+#include "tools/WholeNumber.h"
 #include "tools/bigmac-sim/OutputFile.h"
 
 #include <CLI/CLI.hpp>
@@ -28,14 +29,6 @@ struct Options {
   uint32_t effort = 1;
 };
 
-/// CLI11 reads "-1" as 2^64 - 1, and "010" as 8.
-std::string checkCount(const std::string &text) {
-  bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  if (digits && text.size() < 20 && (text.size() == 1 || text.front() != '0'))
-    return "";
-  return "expected a whole number from 0 to 9999999999999999999, found " + text;
-}
-
 void declareOptions(CLI::App &app, Options &options) {
   app.add_option("buffers", options.input, "Lifetimes and sizes, in MiniMalloc's format")
       ->required()
@@ -43,13 +36,13 @@ void declareOptions(CLI::App &app, Options &options) {
   app.add_option("--capacity", options.capacity,
                  "Bytes that there are; without it the least peak is looked for")
       ->type_name("N")
-      ->check(checkCount);
+      ->check(bigmac::checkWhole<uint64_t>);
   app.add_option("--output", options.output,
                  "Write the buffers with their offsets; - prints them in place of the figures")
       ->type_name("FILE");
   app.add_option("--effort", options.effort, "How far to search")
       ->type_name("N")
-      ->check(checkCount)
+      ->check(bigmac::checkWhole<uint64_t>)
       ->check(CLI::Range(0u, 1000u))
       ->capture_default_str();
 }

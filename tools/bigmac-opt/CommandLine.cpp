@@ -6,25 +6,15 @@
 
 #include "CommandLine.h"
 
+#include "tools/WholeNumber.h"
+
 #include <CLI/CLI.hpp>
 
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 #include <string_view>
 
 using namespace bigmac;
-
-/// CLI11 reads "010" as 8, and takes what is too large for the largest number.
-static std::string checkWhole(const std::string &text) {
-  int64_t value = 0;
-  const char *end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc() && rest == end && std::to_string(value) == text)
-    return "";
-  return "expected a whole number, at most 9223372036854775807, found '" + text + "'";
-}
 
 /// Every option is declared here once; `options` receives the values.
 static void declare(CLI::App &app, CommandLine &options) {
@@ -47,23 +37,23 @@ static void declare(CLI::App &app, CommandLine &options) {
   app.add_option("--cpu", options.cpu, "CPU to generate code for, as clang's -march")
       ->capture_default_str();
   app.add_option("--ranks", options.ranks, "Pipeline ranks P")
-      ->check(checkWhole)
+      ->check(checkWhole<int64_t>)
       ->capture_default_str();
   app.add_option("--data-parallel", options.replicas, "Data-parallel replicas D")
-      ->check(checkWhole)
+      ->check(checkWhole<int64_t>)
       ->capture_default_str();
   app.add_option("--chunks", options.chunks, "LLM chunks a rank V")
-      ->check(checkWhole)
+      ->check(checkWhole<int64_t>)
       ->capture_default_str();
   app.add_option("--microbatches", options.microbatches,
                  "Microbatches a step and replica M (default: ranks)")
-      ->check(checkWhole);
+      ->check(checkWhole<int64_t>);
   app.add_option(
          "--schedule", options.schedule,
          "bigmac, bigmac-zb, encoder-first, interleaved, separate-stages, 1f1b, zb or gpipe")
       ->capture_default_str();
   app.add_option("--effort", options.effort, "How far searches go")
-      ->check(checkWhole)
+      ->check(checkWhole<int64_t>)
       ->capture_default_str();
   app.add_flag("--robust", options.robust,
                "Choose among the schedules within 1% of the fastest one that loses little when "
@@ -91,7 +81,7 @@ static void declare(CLI::App &app, CommandLine &options) {
       ->check(choice({"fp32", "bf16"}))
       ->capture_default_str();
   app.add_option("--memory-limit", options.memoryLimit, "Bytes a rank may use (0: any)")
-      ->check(checkWhole);
+      ->check(checkWhole<int64_t>);
   app.add_option("--recompute", options.recompute,
                  "What backwards compute again to save memory: none, auto (what --memory-limit "
                  "needs) or full")
@@ -104,9 +94,9 @@ static void declare(CLI::App &app, CommandLine &options) {
       ->capture_default_str();
   app.add_option("--host-limit", options.hostLimit,
                  "Bytes of the host's memory that a rank may use for that (0: what the device has)")
-      ->check(checkWhole);
+      ->check(checkWhole<int64_t>);
   app.add_option("--workspace", options.workspace, "Bytes of library workspace (CUDA)")
-      ->check(checkWhole);
+      ->check(checkWhole<int64_t>);
   app.add_option("--device", options.device,
                  "Device that the plan is for: a100, cpu, h100, h200, h800, or FILE.json")
       ->capture_default_str();
@@ -114,10 +104,10 @@ static void declare(CLI::App &app, CommandLine &options) {
                "Choose ranks, chunks, replicas, microbatches and schedule; print the ranking");
   app.add_option("--world-size", options.world,
                  "Devices that --auto arranges (default: ranks x data-parallel)")
-      ->check(checkWhole);
+      ->check(checkWhole<int64_t>);
   app.add_option("--global-batch", options.globalBatch,
                  "Samples of a step that --auto divides (default: those of the microbatches)")
-      ->check(checkWhole);
+      ->check(checkWhole<int64_t>);
   app.add_option("--profile", options.profile,
                  "Plan with the measured times of a trace (train --trace FILE)");
   app.add_option("--report", options.report,

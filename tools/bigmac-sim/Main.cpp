@@ -7,6 +7,7 @@
 #include "Outputs.h"
 #include "bigmac/Planning/CostsJson.h"
 #include "bigmac/Planning/Limits.h"
+#include "tools/WholeNumber.h"
 
 #include <CLI/CLI.hpp>
 
@@ -36,14 +37,6 @@ struct Options {
   sim::OutputOptions outputs;
 };
 
-/// CLI11 reads "-1" as 2^64 - 1, "010" as 8, and takes what is too large for the largest number.
-std::string checkCount(const std::string &text) {
-  bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  if (digits && text.size() < 20 && (text.size() == 1 || text.front() != '0'))
-    return "";
-  return "expected a whole number from 0 to 9999999999999999999, found " + text;
-}
-
 Jitter parseJitter(const std::string &text, Jitter jitter) {
   if (text == "images") {
     jitter.images = true;
@@ -70,23 +63,23 @@ void declareOptions(CLI::App &app, Options &options) {
       ->default_str("bigmac");
   app.add_option("--ranks", options.ranks, "Pipeline ranks")
       ->type_name("P")
-      ->check(checkCount)
+      ->check(checkWhole<uint64_t>)
       ->capture_default_str();
   app.add_option("--chunks", options.chunks, "LLM chunks a rank")
       ->type_name("V")
-      ->check(checkCount)
+      ->check(checkWhole<uint64_t>)
       ->capture_default_str();
   app.add_option("--microbatches", options.microbatches,
                  "Microbatches of a step (default: as many as ranks)")
       ->type_name("M")
-      ->check(checkCount);
+      ->check(checkWhole<uint64_t>);
   app.add_option("--memory-limit", options.memoryLimit,
                  "Bytes of activations that a rank may hold, by the costs' activation_bytes")
       ->type_name("BYTES")
-      ->check(checkCount);
+      ->check(checkWhole<uint64_t>);
   app.add_option("--effort", options.effort, "How far to search")
       ->type_name("N")
-      ->check(checkCount)
+      ->check(checkWhole<uint64_t>)
       ->check(CLI::Range(0u, 1000u))
       ->capture_default_str();
   app.add_option_function<std::string>(
@@ -103,7 +96,7 @@ void declareOptions(CLI::App &app, Options &options) {
       "vary");
   app.add_option("--seed", options.jitter.seed, "Seed of the jitter, the first one of robustness")
       ->type_name("N")
-      ->check(checkCount)
+      ->check(checkWhole<uint64_t>)
       ->capture_default_str();
   app.add_option(
          "--report", options.outputs.reports,

@@ -67,7 +67,7 @@ TEST(CostsJson, Malformed) {
   expectError(R"({"llm": {"forward": "1", "backward_input": 1, "backward_weight": 1}})",
               "llm.forward must be a number or a list of one or more numbers, found a string");
   expectError(R"({"llm": {"forward": [], "backward_input": 1, "backward_weight": 1}})",
-              "llm.forward must be");
+              "llm.forward must be a number or a list of one or more numbers");
   expectError(R"({"llm": {"forward": [1, null], "backward_input": 1, "backward_weight": 1}})",
               "found a list with nulls");
   expectError(R"({"llm": {"forward": [1, [2]], "backward_input": 1, "backward_weight": 1}})",
