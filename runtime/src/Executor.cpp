@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <tuple>
 
 namespace bigmac::rt {
 
@@ -45,15 +44,11 @@ Executor::Executor(const PlanView &plan, uint32_t worldRank, Device &device, Com
 
 void Executor::prepareTransfers() {
   Lanes lanes(plan);
-  using Key = std::tuple<uint16_t, int32_t, uint32_t, uint64_t, uint64_t>;
-  std::map<Key, std::vector<Comm::Request>>
-      idle; // prepared, and not open at this point of the list
   struct Open {
-    Key key;
     Comm::Request request;
     uint32_t name;
   };
-  std::vector<Open> slots(rank.slots, Open{{}, 0, kCopy});
+  std::vector<Open> slots(rank.slots, Open{0, kCopy});
   std::map<std::string, uint32_t> names;
   waitName.resize(instrs.size());
   uint32_t base = replica * plan.header().ranks, self = &rank - plan.ranks().data();
@@ -62,32 +57,22 @@ void Executor::prepareTransfers() {
     if (instr.op == BM_OP_SEND || instr.op == BM_OP_RECV) {
       bool sends = instr.op == BM_OP_SEND;
       uint32_t peer = base + instr.peer;
-      Key key{instr.op, instr.peer, instr.tag, instr.offset, instr.bytes};
-      auto &list = idle[key];
-      Comm::Request request;
-      if (!list.empty()) {
-        request = list.back();
-        list.pop_back();
-      } else {
-        void *at = device.address(instr.offset);
-        uint32_t lane =
-            sends ? lanes.of(self, instr.peer, instr.tag) : lanes.of(instr.peer, self, instr.tag);
-        request = sends ? comm.prepareSend(at, instr.bytes, peer, lane)
-                        : comm.prepareRecv(at, instr.bytes, peer, lane);
-      }
+      void *at = device.address(instr.offset);
+      uint32_t lane =
+          sends ? lanes.of(self, instr.peer, instr.tag) : lanes.of(instr.peer, self, instr.tag);
+      Comm::Request request = sends ? comm.prepareSend(at, instr.bytes, peer, lane)
+                                    : comm.prepareRecv(at, instr.bytes, peer, lane);
       std::string name = (sends ? "send to rank " : "receive from rank ") + std::to_string(peer) +
                          " for " + actionName(instr);
       auto known = names.try_emplace(name, waitNames.size());
       if (known.second)
         waitNames.push_back(name);
-      slots[instr.slot] = {key, request, known.first->second};
+      slots[instr.slot] = {request, known.first->second};
       aux[i] = request;
     } else if (instr.op == BM_OP_WAIT) {
       Open &open = slots[instr.slot];
       aux[i] = open.request;
       waitName[i] = open.name;
-      if (open.name != kCopy)
-        idle[open.key].push_back(open.request);
       open.name = kCopy; // unless a transfer takes the slot
     }
   }

@@ -40,11 +40,16 @@ namespace bigmac::rt {
   X(cuMemcpyDtoHAsync)                                                                             \
   X(cuMemcpyDtoDAsync)                                                                             \
   X(cuMemsetD8Async)                                                                               \
+  X(cuIpcGetMemHandle)                                                                             \
+  X(cuIpcOpenMemHandle)                                                                            \
+  X(cuIpcCloseMemHandle)                                                                           \
   X(cuStreamCreate)                                                                                \
   X(cuStreamDestroy)                                                                               \
   X(cuStreamQuery)                                                                                 \
   X(cuStreamSynchronize)                                                                           \
   X(cuStreamWaitEvent)                                                                             \
+  X(cuStreamWaitValue32)                                                                           \
+  X(cuStreamWriteValue32)                                                                          \
   X(cuStreamBeginCapture)                                                                          \
   X(cuStreamEndCapture)                                                                            \
   X(cuThreadExchangeStreamCaptureMode)                                                             \

@@ -1,6 +1,7 @@
-// Communication between GPUs through NCCL. A lane (two ranks, a direction, a tag) is a communicator
-// of its own with a stream of its own, so that lanes do not wait for one another; the ranks that
-// sum a class of gradients are a communicator too, on the compute stream. Everything is issued
+// Communication between GPUs. A lane (two ranks, a direction, a tag) has a stream of its own, so
+// that lanes do not wait for one another; copy engines carry it where both ends reach each other's
+// memory (PeerLanes), else an NCCL communicator of its own. The ranks that sum a class of gradients
+// are a communicator too, on the compute stream. Everything is issued
 // without waiting and may become part of a CUDA graph; what the compute stream waits for it reports
 // to the host, which gives up when nothing moves.
 
@@ -8,6 +9,7 @@
 #include "Deadline.h"
 #include "Machine.h"
 #include "NcclApi.h"
+#include "PeerLanes.h"
 #include "Poll.h"
 #include "bigmac-rt/Comm.h"
 
@@ -17,6 +19,7 @@
 #include <deque>
 #include <exception>
 #include <map>
+#include <memory>
 #include <sstream>
 
 namespace bigmac::rt {
@@ -33,6 +36,7 @@ struct Key {
   std::vector<uint32_t> numbers;
   auto operator<=>(const Key &) const = default;
 
+  Lane lane() const { return {numbers[0], numbers[1], numbers[2]}; }
   std::vector<uint32_t> members() const {
     return isLane ? std::vector<uint32_t>(numbers.begin(), numbers.begin() + 2) : numbers;
   }
@@ -54,14 +58,15 @@ struct Key {
 };
 
 struct Link {
-  ncclComm_t comm = nullptr;
+  ncclComm_t comm = nullptr; // null where copy engines carry the lane
   CUstream stream = nullptr; // lanes only
 };
 
 class NcclComm final : public Comm {
 public:
   NcclComm(Comm &host, CudaDevice &device)
-      : host(host), device(device), cuda(cudaApi()), nccl(ncclApi()), self(host.rank()) {
+      : host(host), device(device), cuda(cudaApi()), nccl(ncclApi()), self(host.rank()),
+        peers(std::make_unique<PeerLanes>(host, device)) {
     checkDistinct();
     checkCuda(cuda.cuMemAlloc(&scratch, kScratchBytes), "allocating scratch");
     device.setWatcher([this] { watch(); });
@@ -69,10 +74,10 @@ public:
 
   ~NcclComm() override {
     device.setWatcher(nullptr);
-    if (gaveUp)
-      return;
-    if (std::uncaught_exceptions() > 0) {
+    if (!gaveUp && std::uncaught_exceptions() > 0)
       abortLinks();
+    if (gaveUp) {
+      static_cast<void>(peers.release()); // the system closes it
       return;
     }
     device.forgetLists(); // a communicator in a graph that is alive does not end
@@ -87,6 +92,7 @@ public:
       cuda.cuEventDestroy(transfer.ready);
       cuda.cuEventDestroy(transfer.done);
     }
+    peers.reset();
     cuda.cuMemFree(scratch);
   }
 
@@ -160,6 +166,8 @@ private:
     uint32_t peer;
     void *data;
     uint64_t bytes;
+    Lane lane{};
+    size_t index = 0; // in its lane, since the last connect()
     Link *link = nullptr;
     CUevent ready = nullptr, done = nullptr;
   };
@@ -171,6 +179,10 @@ private:
   static void check(CUresult code, const char *what) { checkCuda(code, what); }
 
   Request prepare(Transfer transfer, const Key &lane) {
+    transfer.lane = lane.lane();
+    auto &messages = unpaired[transfer.lane];
+    transfer.index = messages.size();
+    messages.push_back({transfer.data, transfer.bytes});
     transfer.link = &links[lane];
     device.needStreams();
     for (CUevent *event : {&transfer.ready, &transfer.done})
@@ -180,6 +192,10 @@ private:
   }
 
   void move(const Transfer &t) {
+    if (!t.link->comm) {
+      peers->start(t.lane, t.index, t.link->stream);
+      return;
+    }
     cudaStream_t stream = toCudart(t.link->stream);
     // In a lane the sender is rank 0.
     nccl.check(t.sends ? nccl.ncclSend(t.data, t.bytes, ncclInt8, 1, t.link->comm, stream)
@@ -211,6 +227,7 @@ private:
     return it->second;
   }
 
+  bool isCarried(const Key &key) const { return key.isLane && peers->carries(key.lane()); }
   void checkDistinct();
   std::string listNewLinks();
   void createLink(const Key &key, Link &link, const std::string &id);
@@ -228,7 +245,9 @@ private:
   std::string operation = "start-up";
   CUdeviceptr scratch = 0;
 
-  std::map<Key, Link> links; // those that this rank is in; addresses stay
+  std::unique_ptr<PeerLanes> peers;
+  PeerLanes::Messages unpaired; // prepared since the last connect()
+  std::map<Key, Link> links;    // those that this rank is in; addresses stay
   std::deque<Transfer> transfers;
 
   using Wait = std::pair<std::string, std::string>; // whom, what for
@@ -259,7 +278,7 @@ void NcclComm::checkDistinct() {
 std::string NcclComm::listNewLinks() {
   std::string mine;
   for (const auto &[key, link] : links)
-    if (!link.comm)
+    if (!link.comm && !isCarried(key))
       mine += key.text() + "\n";
   std::map<Key, uint32_t> wanted; // by how many
   for (const std::string &text : host.gather(mine)) {
@@ -298,8 +317,6 @@ void NcclComm::createLink(const Key &key, Link &link, const std::string &id) {
   nccl.check(nccl.ncclCommInitRankConfig(&link.comm, static_cast<int>(members.size()), raw,
                                          static_cast<int>(place), &config),
              "connecting ranks " + listed(members));
-  if (key.isLane)
-    check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");
 }
 
 /// NCCL connects buffers at the first use, and the host waits for the other side meanwhile. Later
@@ -326,6 +343,11 @@ void NcclComm::tryLink(const Key &key, const Link &link) {
 }
 
 void NcclComm::connect() {
+  peers->connect(unpaired);
+  unpaired.clear();
+  for (auto &[key, link] : links)
+    if (key.isLane && !link.stream)
+      check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");
   std::istringstream list(listNewLinks());
   // All ranks go through the list in the same order, so each finds the others of a link there.
   for (std::string line, id; std::getline(list, line) && std::getline(list, id);) {

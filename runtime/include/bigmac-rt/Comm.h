@@ -58,7 +58,8 @@ public:
   virtual void setOperation(const char *what) = 0;
 
   /// A transfer that is prepared once and started many times; not started again before it has
-  /// ended. Messages between two ranks under one tag arrive in the order in which they are started.
+  /// ended. Between two ranks under one tag, both ends prepare the same messages in the same order,
+  /// and start them in that order, over and over, until a connect() that brings new ones.
   virtual Request prepareSend(const void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
   virtual Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
   /// The ranks of a ShardedRegion that will be used.
