@@ -116,10 +116,11 @@ struct TcpWorld {
 /// The TCP driver. RuntimeError when the ranks do not find one another.
 std::unique_ptr<Comm> makeTcpComm(const TcpWorld &world);
 
-/// The NCCL driver, for a CUDA device: gradient sums between GPUs, and transfers, which copy engines
-/// carry between GPUs of one machine (BIGMAC_CUDA_TRANSFERS=nccl: NCCL everywhere). The world, its
-/// collectives on host memory and abort() are those of `host`, which passes NCCL's ids around as
-/// well. Collective. RuntimeError, on every rank, where NCCL is missing or two ranks have one GPU.
+/// The NCCL driver, for a CUDA device: gradient sums between GPUs, and transfers, which copy
+/// engines carry between GPUs of one machine (BIGMAC_CUDA_TRANSFERS=nccl: NCCL everywhere). The
+/// world, its collectives on host memory and abort() are those of `host`, which passes NCCL's ids
+/// around as well. Collective. RuntimeError, on every rank, where NCCL is missing or two ranks have
+/// one GPU.
 std::unique_ptr<Comm> makeNcclComm(Comm &host, Device &device);
 
 } // namespace bigmac::rt
