@@ -57,6 +57,7 @@ namespace bigmac::rt {
   X(cuEventDestroy)                                                                                \
   X(cuEventRecord)                                                                                 \
   X(cuEventRecordWithFlags)                                                                        \
+  X(cuEventQuery)                                                                                  \
   X(cuEventSynchronize)                                                                            \
   X(cuEventElapsedTime)                                                                            \
   X(cuGraphInstantiateWithFlags)                                                                   \

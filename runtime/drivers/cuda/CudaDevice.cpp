@@ -138,6 +138,9 @@ CudaDevice::~CudaDevice() {
   for (CUevent event : marks)
     api.cuEventDestroy(event);
   forgetCopies();
+  for (CUevent event : paces)
+    if (event)
+      api.cuEventDestroy(event);
   api.cuEventDestroy(anchor);
   api.cuModuleUnload(ownModule);
   if (taskModule)
@@ -278,6 +281,8 @@ void CudaDevice::run(bm_task_fn task, void *const *args) {
   task(args);
   if (failure.empty())
     return;
+  if (lost) // not by this task
+    throw RuntimeError(failure);
   lost = true;
   throw RuntimeError(failure + (labelled ? " in " + std::string(labelled) : ""));
 }
@@ -294,6 +299,7 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
   if (kernel >= taskKernels.size())
     return fail("the program launches kernel " + std::to_string(kernel) + " of " +
                 std::to_string(taskKernels.size()));
+  pace();
   beginCall();
   CUresult code =
       api.cuLaunchKernel(taskKernels[kernel], grid[0], grid[1], grid[2], block[0], block[1],
@@ -312,6 +318,7 @@ void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t 
 template <typename Call> void CudaDevice::callLibrary(const std::string &what, Call call) {
   if (!failure.empty())
     return;
+  pace();
   beginCall();
   call();
   if (lists == CudaLists::Check)
@@ -403,10 +410,10 @@ void *CudaDevice::indexErrorRecord() {
   return reinterpret_cast<void *>(scratch + kIndexError);
 }
 
-CUresult CudaDevice::drain() {
+template <typename Query> CUresult CudaDevice::poll(Query query) {
   uint64_t begin = nowNs();
   for (uint32_t round = 0;; ++round) {
-    CUresult code = api.cuStreamQuery(stream);
+    CUresult code = query();
     if (code != CUDA_ERROR_NOT_READY) {
       if (watcher)
         setWaiting(nullptr); // the watcher may have said something
@@ -424,6 +431,24 @@ CUresult CudaDevice::drain() {
       nanosleep(&pause, nullptr);
     }
   }
+}
+
+CUresult CudaDevice::drain() {
+  return poll([&] { return api.cuStreamQuery(stream); });
+}
+
+void CudaDevice::pace() {
+  if (!watcher || recording || ++issued % kPaceCalls != 0)
+    return;
+  CUevent &event = paces[issued / kPaceCalls % std::size(paces)];
+  CUresult code = event ? poll([&] { return api.cuEventQuery(event); })
+                        : api.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
+  if (code == CUDA_SUCCESS)
+    code = api.cuEventRecord(event, stream);
+  if (code == CUDA_SUCCESS)
+    return;
+  lost = true;
+  checkCuda(code, [&] { return "what was issued before, on " + titleText; });
 }
 
 void CudaDevice::synchronize() {
@@ -577,6 +602,7 @@ void CudaDevice::label(const char *name) {
 void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const char *what) {
   uint64_t blocks =
       std::clamp<uint64_t>((threads + cuda::kBlock - 1) / cuda::kBlock, 1, cuda::kMostBlocks);
+  pace();
   beginCall();
   check(api.cuLaunchKernel(kernel, static_cast<unsigned>(blocks), 1, 1, cuda::kBlock, 1, 1, 0,
                            stream, params, nullptr),
@@ -634,6 +660,7 @@ void CudaDevice::adamW(const AdamW &how, const AdamWShard &shard) {
 }
 
 void CudaDevice::report(uint32_t what) {
+  pace();
   volatile uint64_t *place = reportPlace;
   CUdeviceptr count = scratch + kReportCount;
   void *params[] = {&place, &count, &what};

@@ -121,6 +121,12 @@ private:
   void forgetCopies();
   /// Waits until the stream is empty or has failed.
   CUresult drain();
+  /// Before a call: keeps what is issued and not done below what the driver queues (about 1000
+  /// kernels). A call into a full queue waits for the device in the driver, where nobody sees that
+  /// the rank which the device waits for has ended.
+  void pace();
+  /// Waits, watching, until `query` gives another code than CUDA_ERROR_NOT_READY.
+  template <typename Query> CUresult poll(Query query);
   void anchorClock();
   uint64_t workspaceBytes() const { return program ? program->workspace_bytes : 0; }
   void prepareLibraries();
@@ -180,6 +186,10 @@ private:
   uint64_t anchorNs = 0;
   volatile uint64_t *reportPlace = nullptr;
   std::function<void()> watcher;
+
+  static constexpr uint64_t kPaceCalls = 96; // a call is up to three kernels
+  CUevent paces[3] = {};                     // after each so many calls, in turn
+  uint64_t issued = 0;
 };
 
 } // namespace bigmac::rt

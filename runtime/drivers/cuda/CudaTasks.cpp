@@ -27,7 +27,7 @@ extern "C" void bm_cuda_launch(uint32_t index, uint32_t grid_x, uint32_t grid_y,
                                uint32_t block_x, uint32_t block_y, uint32_t block_z,
                                void **params) {
   const uint32_t grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
-  current->launch(index, grid, block, params);
+  guarded([&] { current->launch(index, grid, block, params); });
 }
 
 extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c,
