@@ -382,3 +382,35 @@ PhaseSplit bigmac::splitPhases(Block &block, ArrayRef<SmallVector<Value>> wanted
                                const DenseSet<Value> &free, const RecomputePolicy &policy) {
   return Splitter(block, wanted, free, policy).run();
 }
+
+/// Ops that code generation fuses into the loops around them.
+static bool isFused(Operation *op) {
+  return isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) ||
+         isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ExtractSliceOp,
+             nn::BroadcastOp, nn::TransposeOp, nn::ReduceSumOp>(op);
+}
+
+DenseSet<Value> bigmac::deferredGradients(ArrayRef<Value> earlier, ArrayRef<Value> gradients) {
+  DenseSet<Operation *> done;
+  SmallVector<Value> worklist(earlier);
+  while (!worklist.empty())
+    if (Operation *op = worklist.pop_back_val().getDefiningOp(); op && done.insert(op).second)
+      llvm::append_range(worklist, op->getOperands());
+
+  DenseSet<Value> deferred;
+  for (Value gradient : gradients) {
+    DenseSet<Operation *> own;
+    worklist.push_back(gradient);
+    while (!worklist.empty()) {
+      Operation *op = worklist.pop_back_val().getDefiningOp();
+      if (!op || done.contains(op) || !own.insert(op).second)
+        continue;
+      if (!isFused(op))
+        deferred.insert(gradient);
+      llvm::append_range(worklist, op->getOperands());
+    }
+  }
+  if (deferred.empty())
+    deferred.insert(gradients.begin(), gradients.end());
+  return deferred;
+}

@@ -33,8 +33,9 @@ private:
   /// A function with the task's body and one more argument for each cotangent.
   struct Joint;
   Joint buildJoint(TaskOp task);
-  /// Clones a slice into a function; adds `gradients` to accumulators. Returns the function.
+  /// Clones a slice into a function that returns `outputs` and adds `gradients` to accumulators.
   func::FuncOp buildFunction(Joint &joint, const PhaseSlice &slice, StringRef name,
+                             ArrayRef<Value> outputs,
                              ArrayRef<std::pair<Attribute, Value>> gradients,
                              SmallVectorImpl<Value> &operands,
                              SmallVectorImpl<Attribute> &parameters);
@@ -118,19 +119,13 @@ Differentiator::Joint Differentiator::buildJoint(TaskOp task) {
 }
 
 func::FuncOp Differentiator::buildFunction(Joint &joint, const PhaseSlice &slice, StringRef name,
+                                           ArrayRef<Value> outputs,
                                            ArrayRef<std::pair<Attribute, Value>> gradients,
                                            SmallVectorImpl<Value> &operands,
                                            SmallVectorImpl<Attribute> &parameters) {
-  // Gradients are not returned but added to accumulators.
-  llvm::SmallPtrSet<Value, 8> hidden;
-  for (const auto &gradient : gradients)
-    hidden.insert(gradient.second);
-  SmallVector<Value> inputs, weights, outputs;
+  SmallVector<Value> inputs, weights;
   for (Value input : slice.inputs)
     (joint.parameters.count(input) ? weights : inputs).push_back(input);
-  for (Value output : slice.outputs)
-    if (!hidden.contains(output))
-      outputs.push_back(output);
 
   SmallVector<Type> arguments, results;
   for (Value input : inputs)
@@ -240,30 +235,36 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
     parameterValues.push_back(grad);
 
   // Phases, and which gradients each accumulates.
-  SmallVector<SmallVector<Value>> phases;
-  auto joined = [](ArrayRef<Value> a, ArrayRef<Value> b) {
-    SmallVector<Value> both(a);
-    llvm::append_range(both, b);
-    return both;
+  struct Plan {
+    Phase kind;
+    SmallVector<Value> wanted;
+    SmallVector<std::pair<Attribute, Value>> gradients;
   };
-  bool splitTask = options.splitWeightGradient && task.getComponent() == Component::llm &&
-                   !inputValues.empty() && !parameterValues.empty();
-  SmallVector<Phase> kinds;
-  if (generator) {
-    // A generator's own results are its outputs; nobody reads them later.
-    phases.push_back(joined(joined(joint.results, inputValues), parameterValues));
-    kinds.push_back(Phase::forward_backward);
-  } else {
-    phases.push_back(joint.results);
-    kinds.push_back(Phase::forward);
-    if (splitTask) {
-      phases.push_back(inputValues);
-      phases.push_back(parameterValues);
-      kinds.append({Phase::backward, Phase::weight_gradient});
-    } else {
-      phases.push_back(joined(inputValues, parameterValues));
-      kinds.push_back(Phase::backward);
-    }
+  SmallVector<Plan> plans;
+  if (!generator)
+    plans.push_back({Phase::forward, joint.results, {}});
+  Plan back{generator ? Phase::forward_backward : Phase::backward, inputValues, parameterGrads};
+  // A generator's own results are its outputs; nobody reads them later.
+  if (generator)
+    back.wanted = llvm::to_vector(llvm::concat<Value>(joint.results, inputValues));
+  DenseSet<Value> deferred;
+  if (options.splitWeightGradient && task.getComponent() == Component::llm && !inputValues.empty())
+    deferred = deferredGradients(llvm::to_vector(llvm::concat<Value>(joint.results, inputValues)),
+                                 parameterValues);
+  plans.push_back(std::move(back));
+  if (!deferred.empty()) {
+    Plan &whole = plans.back();
+    Plan weights{Phase::weight_gradient, {}, {}};
+    llvm::copy_if(whole.gradients, std::back_inserter(weights.gradients),
+                  [&](const auto &gradient) { return deferred.contains(gradient.second); });
+    llvm::erase_if(whole.gradients,
+                   [&](const auto &gradient) { return deferred.contains(gradient.second); });
+    plans.push_back(std::move(weights));
+  }
+  SmallVector<SmallVector<Value>> phases;
+  for (const Plan &plan : plans) {
+    phases.push_back(plan.wanted);
+    llvm::append_range(phases.back(), llvm::make_second_range(plan.gradients));
   }
   std::string base = recomputeName(task);
   auto splitWith = [&](const RecomputePolicy &policy) {
@@ -278,29 +279,31 @@ LogicalResult Differentiator::differentiateTask(TaskOp task) {
   OpBuilder taskBuilder(task);
   SmallVector<Value> results;
   for (auto [phase, slice] : llvm::enumerate(slices)) {
-    bool accumulates = phase + 1 == slices.size();
-    ArrayRef<std::pair<Attribute, Value>> gradients;
-    if (accumulates)
-      gradients = parameterGrads;
+    const Plan &plan = plans[phase];
+    // Gradients are not returned but added to accumulators, unless a later phase reads them too.
+    DenseSet<Value> accumulated;
+    for (Value gradient : llvm::make_second_range(plan.gradients))
+      if (llvm::none_of(ArrayRef(slices).drop_front(phase + 1), [&](const PhaseSlice &later) {
+            return llvm::is_contained(later.inputs, gradient);
+          }))
+        accumulated.insert(gradient);
+    SmallVector<Value> outputs;
+    llvm::copy_if(slice.outputs, std::back_inserter(outputs),
+                  [&](Value output) { return !accumulated.contains(output); });
     SmallVector<Value> operands;
     SmallVector<Attribute> parameters, accumulators;
     func::FuncOp function =
-        buildFunction(joint, slice, (base + "." + stringifyPhase(kinds[phase])).str(), gradients,
-                      operands, parameters);
-    for (const auto &gradient : gradients)
-      accumulators.push_back(gradient.first);
+        buildFunction(joint, slice, (base + "." + stringifyPhase(plan.kind)).str(), outputs,
+                      plan.gradients, operands, parameters);
+    llvm::append_range(accumulators, llvm::make_first_range(plan.gradients));
     if (phase == 1)
       taskBuilder.setInsertionPoint(program.getBody(), program.getBody()->end());
     auto made = TaskOp::create(
         taskBuilder, task.getLoc(), function.getResultTypes(), function.getSymName(),
-        task.getComponent(), kinds[phase], task.getStage(), /*workspace=*/0, operands,
+        task.getComponent(), plan.kind, task.getStage(), /*workspace=*/0, operands,
         taskBuilder.getArrayAttr(parameters), taskBuilder.getArrayAttr(accumulators));
-    // Later phases read this one's outputs.
-    unsigned result = 0;
-    DenseSet<Value> gradientValues(parameterValues.begin(), parameterValues.end());
-    for (Value output : slice.outputs)
-      if (!accumulates || !gradientValues.contains(output))
-        joint.values[output] = made.getOutputs()[result++];
+    for (auto [output, result] : llvm::zip_equal(outputs, made.getOutputs()))
+      joint.values[output] = result;
     // A later phase may compute a result again for the phase after it; other tasks read the first.
     if (phase == 0)
       for (Value value : joint.results)

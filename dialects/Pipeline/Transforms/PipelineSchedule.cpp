@@ -29,6 +29,11 @@ static LogicalResult checkPlaced(UnscheduledOp unscheduled, bool separate, Strin
 
 /// Schedules that split B from W take programs that are split, the others programs that are not.
 static LogicalResult checkSplit(UnscheduledOp unscheduled, bool splits, StringRef schedule) {
+  // Stages whose backward has left gradients to a task of their own.
+  DenseSet<int64_t> split;
+  for (auto task : unscheduled.getBody()->getOps<TaskOp>())
+    if (task.getPhase() == Phase::weight_gradient)
+      split.insert(task.getStage());
   for (auto task : unscheduled.getBody()->getOps<TaskOp>()) {
     if (task.getComponent() != Component::llm)
       continue;
@@ -39,7 +44,7 @@ static LogicalResult checkSplit(UnscheduledOp unscheduled, bool splits, StringRe
              << ")";
     // A backward without outputs is nothing but weight gradients: no stage waits for it.
     if (splits && task.getPhase() == Phase::backward && task.getNumResults() != 0 &&
-        !task.getGradients().empty())
+        !task.getGradients().empty() && !split.contains(task.getStage()))
       return task.emitError("is a whole backward, but schedule '")
              << schedule << "' runs input gradients and weight gradients apart; differentiate the "
              << "program with split-weight-gradient (compile it again with --schedule=" << schedule

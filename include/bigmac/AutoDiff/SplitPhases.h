@@ -71,6 +71,13 @@ struct PhaseSplit {
 PhaseSplit splitPhases(mlir::Block &block, llvm::ArrayRef<llvm::SmallVector<mlir::Value>> wanted,
                        const llvm::DenseSet<mlir::Value> &free, const RecomputePolicy &policy = {});
 
+/// Of `gradients`, those that are worth a phase of their own after the one that computes `earlier`:
+/// they need a matrix product, or another op that no kernel fuses with its neighbours. The others
+/// (scales and biases of norms: sums of elementwise work) take almost no time where their operands
+/// are computed and another pass over memory anywhere else. If all are of that kind, all.
+llvm::DenseSet<mlir::Value> deferredGradients(llvm::ArrayRef<mlir::Value> earlier,
+                                              llvm::ArrayRef<mlir::Value> gradients);
+
 } // namespace bigmac
 
 #endif // BIGMAC_AUTODIFF_SPLITPHASES_H

@@ -1,7 +1,8 @@
 //===- ColumnKernel.cpp - Sums over rows -----------------------------------===//
 //
 // A block takes some columns of a section of one sum; its groups of threads each combine every so
-// manieth row, then the first group combines the groups' results in their order.
+// manieth row, then the first group combines the groups' results in their order. Rows are few and
+// in the cache: what takes time is to wait for them, so that many are loaded at once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,29 +21,40 @@ using namespace bigmac::cuda;
 
 namespace {
 
-constexpr int64_t kThreads = 256;
+/// Rows that a thread loads before it combines the first.
+constexpr int64_t kTogether = 4;
 
 /// How the blocks and threads of one sum share its columns.
 struct Shares {
   int64_t columns, sections, rows, lanes, groups, blocksOfSection;
 
-  explicit Shares(const ColumnSum &sum)
+  Shares(const ColumnSum &sum, int64_t threads)
       : columns(sum.sum.getRank() == 0 ? 1 : sum.sum.getShape().back()),
         sections(sum.sum.getRank() == 2 ? sum.sum.getDimSize(0) : 1),
         rows(sum.partials.getDimSize(0) / sections),
         lanes(std::min<int64_t>(32, std::bit_ceil(static_cast<uint64_t>(columns)))),
-        groups(kThreads / lanes), blocksOfSection((columns + lanes - 1) / lanes) {}
+        groups(threads / lanes), blocksOfSection((columns + lanes - 1) / lanes) {}
 
   int64_t blocks() const { return blocksOfSection * sections; }
 };
 
+/// As many threads as have a few rows each.
+int64_t threadsFor(ArrayRef<ColumnSum> sums) {
+  int64_t threads = 256;
+  for (const ColumnSum &sum : sums)
+    while (threads < 1024 &&
+           Shares(sum, threads).rows >= 2 * kTogether * Shares(sum, threads).groups)
+      threads *= 2;
+  return threads;
+}
+
 class Emitter {
 public:
   Emitter(ArrayRef<ColumnSum> sums, gpu::GPUModuleOp module, StringRef name, Location loc)
-      : sums(sums), b(OpBuilder::atBlockEnd(module.getBody()), loc) {
+      : sums(sums), threads(threadsFor(sums)), b(OpBuilder::atBlockEnd(module.getBody()), loc) {
     SmallVector<Type> arguments, shared;
     for (const ColumnSum &sum : sums) {
-      Shares shares(sum);
+      Shares shares(sum, threads);
       arguments.push_back(sum.partials);
       if (sum.init)
         arguments.push_back(sum.init);
@@ -53,8 +65,8 @@ public:
           gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
       kernel.blocks += shares.blocks();
     }
-    kernel.threads = kThreads;
-    kernel.function = b.createKernel(name, arguments, shared, kThreads);
+    kernel.threads = threads;
+    kernel.function = b.createKernel(name, arguments, shared, threads);
     b.setInsertionPointToStart(&kernel.function.getBody().front());
   }
 
@@ -69,7 +81,7 @@ public:
       ValueRange own = all.slice(argument, count);
       Value slots = kernel.function.getWorkgroupAttributions()[i];
       argument += count;
-      const int64_t end = before + Shares(sum).blocks();
+      const int64_t end = before + Shares(sum, threads).blocks();
       if (sums.size() == 1) {
         emitSum(sum, block, own, slots);
         break;
@@ -91,7 +103,7 @@ public:
 
 private:
   void emitSum(const ColumnSum &sum, Value block, ValueRange arguments, Value slots) {
-    const Shares shares(sum);
+    const Shares shares(sum, threads);
     Type element = sum.sum.getElementType();
     Value section = b.div(block, shares.blocksOfSection);
     if (shares.sections > 1)
@@ -101,21 +113,36 @@ private:
     Value isColumn = b.less(column, b.index(shares.columns));
     // A column that exists, for threads beyond the last; they store nothing.
     Value safe = arith::MinUIOp::create(b, b.loc, column, b.index(shares.columns - 1));
-    auto loop = scf::ForOp::create(b, b.loc, group, b.index(shares.rows), b.index(shares.groups),
-                                   b.neutral(sum.kind, element));
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(loop.getBody());
-      Value row = loop.getInductionVar();
+    auto load = [&](Value row) -> Value {
       SmallVector<Value> position{shares.sections == 1 ? row
                                                        : b.add(b.mul(section, shares.rows), row)};
       if (sum.partials.getRank() == 2)
         position.push_back(safe);
-      Value value = memref::LoadOp::create(b, b.loc, arguments.front(), position);
-      Value next = b.combine(sum.kind, loop.getRegionIterArg(0), value);
-      scf::YieldOp::create(b, b.loc, next);
-    }
-    memref::StoreOp::create(b, b.loc, loop.getResult(0), slots, ValueRange{group, lane});
+      return memref::LoadOp::create(b, b.loc, arguments.front(), position);
+    };
+    Value neutral = b.neutral(sum.kind, element);
+    // Rows [begin, end) in turns of so many for each group: the combined ones of each.
+    auto combineRows = [&](Value begin, int64_t end, int64_t together, ValueRange carried) {
+      auto loop = scf::ForOp::create(b, b.loc, begin, b.index(end),
+                                     b.index(together * shares.groups), carried);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      SmallVector<Value> values;
+      for (int64_t i = 0; i < together; ++i)
+        values.push_back(load(b.add(loop.getInductionVar(), b.index(i * shares.groups))));
+      for (auto [i, value] : llvm::enumerate(values))
+        value = b.combine(sum.kind, loop.getRegionIterArg(i), value);
+      scf::YieldOp::create(b, b.loc, values);
+      return SmallVector<Value>(loop.getResults());
+    };
+    const int64_t turn = kTogether * shares.groups, bulk = shares.rows / turn * turn;
+    SmallVector<Value> parts =
+        combineRows(group, bulk, kTogether, SmallVector<Value>(kTogether, neutral));
+    Value combined = parts.front();
+    for (Value part : ArrayRef(parts).drop_front())
+      combined = b.combine(sum.kind, combined, part);
+    combined = combineRows(b.add(group, b.index(bulk)), shares.rows, 1, combined).front();
+    memref::StoreOp::create(b, b.loc, combined, slots, ValueRange{group, lane});
     gpu::BarrierOp::create(b, b.loc);
     Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, group, b.index(0));
     auto branch = scf::IfOp::create(b, b.loc, arith::AndIOp::create(b, b.loc, isFirst, isColumn),
@@ -168,6 +195,7 @@ private:
   }
 
   ArrayRef<ColumnSum> sums;
+  const int64_t threads;
   KernelBuilder b;
   ColumnKernel kernel;
   Value thread;

@@ -29,6 +29,8 @@ namespace bigmac::rt {
 static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
 static constexpr uint64_t kIndexError = kReportCount + 64;
 static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
+/// Calls between two looks at how far the stream is; each is up to three kernels.
+static constexpr uint64_t kPaceStride = 80;
 
 static std::optional<CudaLists> listsFromEnvironment() {
   const char *text = std::getenv("BIGMAC_CUDA_LISTS");
@@ -69,6 +71,7 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
   checkCuda(api.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "creating a stream");
   if (lists == CudaLists::Time)
     times = std::make_unique<CallTimes>(api, stream);
+  paced = std::make_unique<Pace>(api, kPaceStride);
 
   checkCuda(api.cuModuleLoadData(&ownModule, bm_cuda_own_kernels), [&] {
     return "loading the runtime's kernels on " + titleText +
@@ -126,21 +129,20 @@ CudaDevice::~CudaDevice() {
     static_cast<void>(matmuls.release());
     static_cast<void>(attentions.release());
     static_cast<void>(times.release());
+    static_cast<void>(paced.release());
     return;
   }
   if (times)
     std::fprintf(stderr, "%s: seconds, calls, least seconds, action, call\n%s", titleText.c_str(),
                  times->table().c_str());
   times.reset();
+  paced.reset();
   forgetLists();
   matmuls.reset();
   attentions.reset();
   for (CUevent event : marks)
     api.cuEventDestroy(event);
   forgetCopies();
-  for (CUevent event : paces)
-    if (event)
-      api.cuEventDestroy(event);
   api.cuEventDestroy(anchor);
   api.cuModuleUnload(ownModule);
   if (taskModule)
@@ -410,7 +412,7 @@ void *CudaDevice::indexErrorRecord() {
   return reinterpret_cast<void *>(scratch + kIndexError);
 }
 
-template <typename Query> CUresult CudaDevice::poll(Query query) {
+CUresult CudaDevice::poll(const std::function<CUresult()> &query) {
   uint64_t begin = nowNs();
   for (uint32_t round = 0;; ++round) {
     CUresult code = query();
@@ -438,13 +440,13 @@ CUresult CudaDevice::drain() {
 }
 
 void CudaDevice::pace() {
-  if (!watcher || recording || ++issued % kPaceCalls != 0)
+  if (!watcher || recording)
     return;
-  CUevent &event = paces[issued / kPaceCalls % std::size(paces)];
-  CUresult code = event ? poll([&] { return api.cuEventQuery(event); })
-                        : api.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
+  CUresult code = paced->ready();
+  if (code == CUDA_ERROR_NOT_READY)
+    code = poll([&] { return paced->ready(); });
   if (code == CUDA_SUCCESS)
-    code = api.cuEventRecord(event, stream);
+    code = paced->issue(stream);
   if (code == CUDA_SUCCESS)
     return;
   lost = true;

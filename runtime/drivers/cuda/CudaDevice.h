@@ -7,6 +7,7 @@
 #include "CallTimes.h"
 #include "CudaApi.h"
 #include "Matmuls.h"
+#include "Pace.h"
 #include "bigmac-rt/Device.h"
 #include "kernels.h"
 
@@ -89,8 +90,12 @@ public:
   void report(uint32_t what);
   /// What was reported last in the lower half; the upper counts reports.
   uint64_t reported() const { return *reportPlace; }
-  /// Called again and again while synchronize() waits; what it throws ends the wait.
+  /// Called again and again while the host waits for the device; what it throws ends the wait.
   void setWatcher(std::function<void()> fn) { watcher = std::move(fn); }
+  /// Waits, watching, until `query` gives another code than CUDA_ERROR_NOT_READY: the result.
+  CUresult poll(const std::function<CUresult()> &query);
+  /// Whether calls go into a graph, and none to the device yet.
+  bool isRecording() const { return recording; }
   /// Lists will hold transfers that meet another rank's: the streams must make progress beside one
   /// another. Branches of a graph do not promise to: CUDA may carry out a branch behind one that
   /// waits for the other rank, which waits for the first.
@@ -121,12 +126,8 @@ private:
   void forgetCopies();
   /// Waits until the stream is empty or has failed.
   CUresult drain();
-  /// Before a call: keeps what is issued and not done below what the driver queues (about 1000
-  /// kernels). A call into a full queue waits for the device in the driver, where nobody sees that
-  /// the rank which the device waits for has ended.
+  /// Before a call: waits, watching, while the host is too far ahead.
   void pace();
-  /// Waits, watching, until `query` gives another code than CUDA_ERROR_NOT_READY.
-  template <typename Query> CUresult poll(Query query);
   void anchorClock();
   uint64_t workspaceBytes() const { return program ? program->workspace_bytes : 0; }
   void prepareLibraries();
@@ -186,10 +187,7 @@ private:
   uint64_t anchorNs = 0;
   volatile uint64_t *reportPlace = nullptr;
   std::function<void()> watcher;
-
-  static constexpr uint64_t kPaceCalls = 96; // a call is up to three kernels
-  CUevent paces[3] = {};                     // after each so many calls, in turn
-  uint64_t issued = 0;
+  std::unique_ptr<Pace> paced;
 };
 
 } // namespace bigmac::rt

@@ -1,11 +1,13 @@
 // Communication between GPUs. A lane (two ranks, a direction, a tag) has a stream of its own, so
 // that lanes do not wait for one another; copy engines carry it where both ends reach each other's
 // memory (PeerLanes), else an NCCL communicator of its own. The ranks that sum a class of gradients
-// are a communicator too, on the compute stream. Everything is issued
-// without waiting and may become part of a CUDA graph; what the compute stream waits for it reports
-// to the host, which gives up when nothing moves.
+// are a communicator too, on the compute stream. Everything is issued without waiting and may
+// become part of a CUDA graph; what the compute stream waits for it reports to the host, which
+// gives up when nothing moves. Transfers for which the driver's queue has no room yet wait in the
+// lane's own.
 
 #include "../cuda/CudaDevice.h"
+#include "../cuda/Pace.h"
 #include "Deadline.h"
 #include "Machine.h"
 #include "NcclApi.h"
@@ -29,6 +31,8 @@ namespace {
 /// Multiprocessors that one lane may take: a receive that waits for its message holds them, and a
 /// few move activations faster than they are computed.
 constexpr int kLaneCtas = 4;
+/// Transfers between two looks at how far a lane's stream is; each is up to six calls.
+constexpr uint64_t kLanePace = 32;
 
 /// One communicator: {from, to, tag} of a lane, or the ranks of a group.
 struct Key {
@@ -57,9 +61,23 @@ struct Key {
   }
 };
 
+struct Transfer {
+  bool sends;
+  uint32_t peer;
+  void *data;
+  uint64_t bytes;
+  Lane lane{};
+  size_t index = 0; // in its lane, since the last connect()
+  struct Link *link = nullptr;
+  CUevent ready = nullptr, done = nullptr;
+};
+
 struct Link {
   ncclComm_t comm = nullptr; // null where copy engines carry the lane
-  CUstream stream = nullptr; // lanes only
+  // Lanes only:
+  CUstream stream = nullptr;
+  std::unique_ptr<Pace> pace;
+  std::deque<const Transfer *> started; // and not yet on the stream
 };
 
 class NcclComm final : public Comm {
@@ -85,6 +103,7 @@ public:
     for (auto &[key, link] : links) {
       if (link.comm)
         nccl.ncclCommDestroy(link.comm);
+      link.pace.reset();
       if (link.stream)
         cuda.cuStreamDestroy(link.stream);
     }
@@ -123,18 +142,28 @@ public:
   void start(Request request) override {
     Transfer &t = transfers[request];
     check(cuda.cuEventRecord(t.ready, device.computeStream()), "a transfer");
-    check(cuda.cuStreamWaitEvent(t.link->stream, t.ready, 0), "a transfer");
-    move(t);
-    check(cuda.cuEventRecord(t.done, t.link->stream), "a transfer");
+    t.link->started.push_back(&t);
+    feed(*t.link);
   }
   void wait(Request request) override {
     Transfer &t = transfers[request];
     device.report(
         named((t.sends ? "send to rank " : "receive from rank ") + std::to_string(t.peer)));
+    auto onStream = [&] {
+      feed(*t.link);
+      const auto &started = t.link->started;
+      return std::find(started.begin(), started.end(), &t) == started.end() ? CUDA_SUCCESS
+                                                                            : CUDA_ERROR_NOT_READY;
+    };
+    if (onStream() != CUDA_SUCCESS)
+      device.poll(onStream);
     check(cuda.cuStreamWaitEvent(device.computeStream(), t.done, 0), "a wait");
     device.report(0);
   }
-  void progress() override {}
+  void progress() override {
+    for (auto &[key, link] : links)
+      feed(link);
+  }
   void checkOthers() override { host.checkOthers(); }
 
   void reduceScatter(Device &, const ShardedRegion &region) override {
@@ -161,17 +190,6 @@ public:
 private:
   static constexpr uint64_t kScratchBytes = 1 << 16;
 
-  struct Transfer {
-    bool sends;
-    uint32_t peer;
-    void *data;
-    uint64_t bytes;
-    Lane lane{};
-    size_t index = 0; // in its lane, since the last connect()
-    Link *link = nullptr;
-    CUevent ready = nullptr, done = nullptr;
-  };
-
   static cudaStream_t toCudart(CUstream stream) { return stream; }
   static ncclDataType_t typeOf(const ShardedRegion &region) {
     return region.type == BM_F32 ? ncclFloat : ncclBfloat16;
@@ -189,6 +207,24 @@ private:
       check(cuda.cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "creating an event");
     transfers.push_back(transfer);
     return static_cast<Request>(transfers.size() - 1);
+  }
+
+  /// Puts transfers that were started on the lane's stream, as many as it has room for; a graph has
+  /// for any number.
+  void feed(Link &link) {
+    for (; !link.started.empty(); link.started.pop_front()) {
+      const Transfer &t = *link.started.front();
+      if (!device.isRecording()) {
+        CUresult code = link.pace->ready();
+        if (code == CUDA_ERROR_NOT_READY)
+          return;
+        check(code, "the transfers before");
+        check(link.pace->issue(link.stream), "a transfer");
+      }
+      check(cuda.cuStreamWaitEvent(link.stream, t.ready, 0), "a transfer");
+      move(t);
+      check(cuda.cuEventRecord(t.done, link.stream), "a transfer");
+    }
   }
 
   void move(const Transfer &t) {
@@ -346,8 +382,10 @@ void NcclComm::connect() {
   peers->connect(unpaired);
   unpaired.clear();
   for (auto &[key, link] : links)
-    if (key.isLane && !link.stream)
+    if (key.isLane && !link.stream) {
       check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");
+      link.pace = std::make_unique<Pace>(cuda, kLanePace);
+    }
   std::istringstream list(listNewLinks());
   // All ranks go through the list in the same order, so each finds the others of a link there.
   for (std::string line, id; std::getline(list, line) && std::getline(list, id);) {
@@ -370,6 +408,7 @@ void NcclComm::watch() {
   if (now - watchedAt > 1'000'000'000)
     seenAt = now;
   watchedAt = now;
+  progress(); // other ranks may wait for it
   uint64_t reported = device.reported();
   auto number = static_cast<uint32_t>(reported);
   if (reported != seen) {
