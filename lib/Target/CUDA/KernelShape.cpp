@@ -19,10 +19,12 @@ static int64_t threadsFor(int64_t vectors) {
 }
 
 /// Blocks of a kernel that sums over rows, on a multiprocessor: as many as have registers for the
-/// sums, the row at hand and the next one, which is loaded meanwhile.
+/// sums, what rows share, the row at hand and the next one, which is loaded meanwhile. A register
+/// or two that do not fit cost less than a block.
 static int64_t blocksWithRegisters(const KernelShape &shape, const KernelNeeds &needs) {
   const int64_t elements = shape.vector * shape.vectorsPerThread;
-  const int64_t registers = 32 + elements * needs.sums + 2 * elements * needs.loadedBytes / 4;
+  const int64_t registers =
+      28 + elements * needs.sums + elements * (2 * needs.loadedBytes + needs.sharedBytes) / 4;
   return std::clamp<int64_t>(64 * 1024 / (shape.threads() * registers), 1,
                              std::max<int64_t>(1, 2048 / shape.threads()));
 }

@@ -36,8 +36,9 @@ struct KernelNeeds {
   /// Values with an element for each column that a thread holds throughout: those loaded, and sums
   /// over rows.
   int64_t wideValues = 1;
-  /// Of them: the sums over rows, and the bytes of one element of each that is loaded.
-  int64_t sums = 0, loadedBytes = 0;
+  /// Of them: the sums over rows, and the bytes of one element of each that is loaded for every
+  /// row, and of each that all rows share.
+  int64_t sums = 0, loadedBytes = 0, sharedBytes = 0;
   /// The kernel sums over rows: as few blocks as fill the device. Rows are in so many sections,
   /// each summed by itself.
   bool accumulates = false;

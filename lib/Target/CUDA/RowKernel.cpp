@@ -37,26 +37,26 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
   needs.reduces = !program.reductions.empty();
   // Rows in memory: those loaded and those stored.
   llvm::DenseSet<Value> loaded;
-  auto count = [&](Value value, Value memory) {
+  auto count = [&](Value value, Value memory, int64_t &loadedBytes) {
     if (!isa<RankedTensorType>(value.getType()) || !isWide(value))
       return;
     int64_t bytes = bytesOf(getElementTypeOrSelf(value.getType()));
     needs.widestBytes = std::max(needs.widestBytes, bytes);
     needs.narrowestBytes = std::min(needs.narrowestBytes, bytes);
     if (memory && loaded.insert(memory).second)
-      needs.loadedBytes += bytes;
+      loadedBytes += bytes;
   };
   for (Operation &op : program.inner().getBody()->without_terminator()) {
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op); slice && program.isLoaded(slice))
-      count(slice, slice.getSource());
+      count(slice, slice.getSource(), needs.loadedBytes);
     for (Value operand : op.getOperands())
       if (program.inputs.contains(operand) && isa<linalg::GenericOp>(op))
-        count(operand, operand);
+        count(operand, operand, needs.sharedBytes);
   }
   needs.sums = program.accumulators.size();
   needs.wideValues = std::max<int64_t>(1, loaded.size() + needs.sums);
   for (const RowStore &store : program.stores)
-    count(store.source(), Value());
+    count(store.source(), Value(), needs.loadedBytes);
   needs.narrowestBytes = std::min(needs.narrowestBytes, needs.widestBytes);
   return needs;
 }
