@@ -65,6 +65,10 @@ public:
       arguments.push_back(partials.back());
     }
     markDistinct(kernel.function, arguments);
+    // Loads of memory that nobody may write are moved to where they are used, over barriers too.
+    for (auto [i, input] : llvm::enumerate(program->inputs))
+      if (kernel.loadedAhead.contains(input))
+        kernel.function.removeArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName());
     launch(b, loc, kernel.function, kernel.shape.blocks, kernel.shape.threads(), arguments);
     if (!partials.empty())
       sumPartials(b, loop, *program, partials, results);

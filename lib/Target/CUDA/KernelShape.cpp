@@ -9,6 +9,8 @@ using namespace bigmac::cuda;
 
 /// Rows that a thread should sum at least.
 static constexpr int64_t leastRowsSummed = 4;
+/// Rows that a block should go through at least, where it need not.
+static constexpr int64_t leastRounds = 8;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -68,13 +70,28 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
     shape.rowsPerThread = std::clamp<int64_t>(
         4 / (shape.vectorsPerThread * needs.wideValues), 1,
         std::max<int64_t>(1, needs.rows / shape.rowsPerBlock / multiprocessors));
-  int64_t together = shape.rowsPerBlock * shape.rowsPerThread;
-  int64_t rowBlocks = ceilDiv(needs.rows, together);
+  // Rows so long that a block takes all registers: nothing else would load while it computes.
+  if (!needs.accumulates && needs.reduces && !shape.streamed && shape.threadsPerRow > 512 &&
+      needs.rows >= leastRounds * multiprocessors) {
+    shape.rounds = true;
+    shape.blocksPerMultiprocessor = 1;
+    shape.vectorsPerThread = ceilDiv(vectors, 1024);
+    shape.threadsPerRow = threadsFor(ceilDiv(vectors, shape.vectorsPerThread));
+    shape.blocks = multiprocessors;
+    return shape;
+  }
   // A kernel that sums over rows runs as many blocks as are resident at once.
-  if (needs.accumulates)
+  if (needs.accumulates) {
+    shape.rounds = true;
     shape.blocksPerMultiprocessor = blocksWithRegisters(shape, needs);
+    // Where all that becomes of a row is that it is summed, two at a time: there is nothing else
+    // meanwhile that would hide how long loads take.
+    if (!needs.reduces && !shape.streamed && needs.wideValues == 1 + needs.sums &&
+        needs.rows / needs.sections >= leastRounds * multiprocessors * shape.rowsPerBlock)
+      shape.rowsPerThread = 2;
+  }
   int64_t resident = multiprocessors * shape.blocksPerMultiprocessor;
-  shape.blocks = rowBlocks;
+  shape.blocks = ceilDiv(needs.rows, shape.rowsPerBlock * shape.rowsPerThread);
   if (needs.accumulates) {
     const int64_t rows = needs.rows / needs.sections;
     // A block on each multiprocessor is enough to keep the memory busy; more of them only where

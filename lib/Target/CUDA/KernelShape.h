@@ -14,14 +14,16 @@ struct KernelShape {
   /// Threads that share a row: whole warps, or a power of two below one.
   int64_t threadsPerRow = 1;
   int64_t rowsPerBlock = 1;
-  /// Rows that each thread computes one after another, loading them all first.
+  /// Rows that each thread computes one after another, in a round, loading them all first.
   int64_t rowsPerThread = 1;
   /// Vectors of a row that a thread holds, at most. With `streamed`, rows are longer than registers
   /// hold: they are read again by each reduction.
   int64_t vectorsPerThread = 1;
   bool streamed = false;
-  /// Blocks; fewer than rows need where blocks go through all rows, of their section, in rounds.
-  /// The first section's come first.
+  /// Blocks go through all rows, of their section, in rounds, and load the next round's rows before
+  /// they compute this one's.
+  bool rounds = false;
+  /// Blocks; the first section's come first.
   int64_t blocks = 1;
   /// Blocks that a multiprocessor must have registers for at once; 0: as it comes.
   int64_t blocksPerMultiprocessor = 0;

@@ -114,10 +114,10 @@ public:
     bool oneRow = shape.rowsPerBlock == 1;
     lane = oneRow ? thread : b.rem(thread, shape.threadsPerRow);
     group = oneRow ? b.index(0) : b.div(thread, shape.threadsPerRow);
-    if (program.accumulators.empty())
-      emitFewRows();
+    if (shape.rounds)
+      emitRounds();
     else
-      emitRows();
+      emitFewRows();
     gpu::ReturnOp::create(b, b.loc);
     return kernel;
   }
@@ -149,12 +149,13 @@ private:
     if (rows.size() > 1)
       for (auto [row, values] : llvm::zip_equal(rows, loads))
         values = loadRow(row);
+    const bool mayBePast = program.rows() % (shape.rowsPerBlock * shape.rowsPerThread) != 0;
     for (auto [row, values] : llvm::zip_equal(rows, loads))
-      emitRow(row, {}, values);
+      emitRow(row, mayBePast, {}, values);
   }
 
-  /// A block of a kernel that sums over rows goes through several and then writes its sums.
-  void emitRows() {
+  /// A block goes through several rows and then writes its sums over them, if there are any.
+  void emitRounds() {
     const int64_t sections = program.sections(), rowsOfSection = program.rows() / sections;
     const int64_t blocksOfSection = shape.blocks / sections;
     Value partialRow = b.add(b.mul(block, shape.rowsPerBlock), group);
@@ -172,17 +173,31 @@ private:
         sums.push_back(b.neutral(accumulator.combiner.kind, sumType(accumulator)));
     // A round begins with loading what the next round needs: the memory is never idle. Every thread
     // of a block takes part in each round: rounds have barriers.
-    int64_t stride = blocksOfSection * shape.rowsPerBlock;
+    const int64_t stride = blocksOfSection * shape.rowsPerBlock;
+    const bool mayBePast = rowsOfSection % (stride * shape.rowsPerThread) != 0;
+    for (tensor::ExtractSliceOp slice : loadedSlices())
+      kernel.loadedAhead.insert(slice.getSource());
+    auto loadRound = [&](Value first) {
+      SmallVector<Value> loads;
+      for (int64_t i = 0; i < shape.rowsPerThread; ++i)
+        llvm::append_range(loads, loadRow(b.add(first, b.index(i * stride))));
+      return loads;
+    };
     SmallVector<Value> carried = sums;
-    llvm::append_range(carried, loadRow(first));
-    auto loop = scf::ForOp::create(b, b.loc, begin, rowsEnd, b.index(stride), carried);
+    llvm::append_range(carried, loadRound(first));
+    auto loop = scf::ForOp::create(b, b.loc, begin, rowsEnd, b.index(stride * shape.rowsPerThread),
+                                   carried);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
       Value row = b.add(loop.getInductionVar(), group);
-      SmallVector<Value> next = loadRow(b.add(row, b.index(stride)));
-      SmallVector<Value> yielded = emitRow(row, loop.getRegionIterArgs().take_front(sums.size()),
-                                           loop.getRegionIterArgs().drop_front(sums.size()));
+      SmallVector<Value> next = loadRound(b.add(row, b.index(stride * shape.rowsPerThread)));
+      SmallVector<Value> yielded(loop.getRegionIterArgs().take_front(sums.size()));
+      ValueRange loads = loop.getRegionIterArgs().drop_front(sums.size());
+      const size_t loadsOfRow = loads.size() / shape.rowsPerThread;
+      for (int64_t i = 0; i < shape.rowsPerThread; ++i)
+        yielded = emitRow(b.add(row, b.index(i * stride)), mayBePast, yielded,
+                          loads.slice(i * loadsOfRow, loadsOfRow));
       llvm::append_range(yielded, next);
       scf::YieldOp::create(b, b.loc, yielded);
     }
@@ -245,13 +260,11 @@ private:
     return loads;
   }
 
-  /// Emits everything for `row`, which may be past the last. `loads` is what loadRow gave for it,
-  /// if it was called. Returns the sums with the row included.
-  SmallVector<Value> emitRow(Value row, ValueRange sums, ValueRange loads) {
+  /// Emits everything for `row`. `loads` is what loadRow gave for it, if it was called. Returns the
+  /// sums with the row included.
+  SmallVector<Value> emitRow(Value row, bool mayBePast, ValueRange sums, ValueRange loads) {
     scalars.clear();
-    setRow(row, /*mayBePast=*/program.rows() / program.sections() %
-                        (shape.rowsPerBlock * shape.rowsPerThread) !=
-                    0);
+    setRow(row, mayBePast);
     SmallVector<Piece> pieces = makePieces();
     if (!loads.empty()) {
       auto next = loads.begin();
@@ -626,7 +639,7 @@ private:
         total = b.combine(combiners[i].kind, total, part);
     }
     // The next row writes these slots again.
-    if (!program.accumulators.empty())
+    if (shape.rounds)
       gpu::BarrierOp::create(b, b.loc);
   }
 

@@ -17,6 +17,8 @@ struct RowKernel {
   KernelShape shape;
   /// Rows of every buffer of partial sums.
   int64_t partialRows = 0;
+  /// Inputs of the program whose rows are loaded a round before they are computed.
+  llvm::DenseSet<mlir::Value> loadedAhead;
 };
 
 KernelNeeds needsOf(const RowProgram &program);

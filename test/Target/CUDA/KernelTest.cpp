@@ -105,6 +105,52 @@ TEST(Sums, AreFinishedWhereTheyAreSummed) {
   EXPECT_EQ(relativeError(results[1], most), 0);
 }
 
+// A sum over many rows, two of them a round; the last round has fewer than the blocks take.
+TEST(Rounds, OfTwoRowsThatAreSummed) {
+  Tasks tasks(R"(func.func @f(%x: tensor<1061x2048xf32>) -> tensor<2048xf32> {
+    %0 = nn.reduce_sum %x [0] : tensor<1061x2048xf32>
+    return %0 : tensor<2048xf32>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor x = Tensor::randomInts({1061, 2048}, 1, -4, 5), sum({2048});
+  for (int64_t i = 0; i < 1061; ++i)
+    for (int64_t j = 0; j < 2048; ++j)
+      sum[j] += x.at({i, j});
+  EXPECT_EQ(relativeError(tasks.run({x})[0], sum), 0);
+}
+
+// Rows that take a whole block, which goes through several and loads the next one meanwhile.
+TEST(Rounds, OfRowsThatFillABlock) {
+  std::string arguments, sums;
+  std::vector<Tensor> inputs{Tensor::random({1061, 2056}, 1)};
+  for (int i = 0; i < 7; ++i) {
+    const std::string n = std::to_string(i);
+    arguments += ", %b" + n + ": tensor<2056xf32>";
+    sums += "%c" + n + " = nn.broadcast %b" + n + " : tensor<2056xf32> -> tensor<1061x2056xf32>\n" +
+            "%s" + n + " = arith.addf %" + (i ? "s" + std::to_string(i - 1) : "x") + ", %c" + n +
+            " : tensor<1061x2056xf32>\n";
+    inputs.push_back(Tensor::random({2056}, i + 2));
+  }
+  Tasks tasks("func.func @f(%x: tensor<1061x2056xf32>" + arguments +
+              ") -> tensor<1061x2056xf32> {\n" + sums +
+              "%y = nn.softmax %s6 : tensor<1061x2056xf32>\n"
+              "return %y : tensor<1061x2056xf32>\n}");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor y({1061, 2056});
+  for (int64_t i = 0; i < 1061; ++i) {
+    double sum = 0;
+    for (int64_t j = 0; j < 2056; ++j) {
+      double x = inputs[0].at({i, j});
+      for (size_t b = 1; b < inputs.size(); ++b)
+        x += inputs[b][j];
+      sum += y.at({i, j}) = std::exp(x);
+    }
+    for (int64_t j = 0; j < 2056; ++j)
+      y.at({i, j}) /= sum;
+  }
+  EXPECT_LT(relativeError(tasks.run(inputs)[0], y), 1e-5);
+}
+
 // Gradients of query, key and value are computed in one tensor, where their projection's gradient
 // reads them.
 TEST(Concatenation, OfAttentionGradients) {
