@@ -98,10 +98,13 @@ TEST(Gpu, TracesAreInDeviceTime) {
 
 namespace {
 
+/// Microbatches of a step with more calls, and more transfers on a lane, than the driver queues.
+constexpr uint32_t kMany = 1000;
+
 /// Two ranks train for ever, until `fault` (a variable of the fixture) strikes rank 1.
-Result interrupted(const std::vector<std::string> &fault, const std::string &timeout,
-                   bool torchrun) {
-  Job job({2, 1, 4, false});
+Result interrupted(const std::vector<std::string> &fault, const std::string &timeout, bool torchrun,
+                   uint32_t microbatches = 4) {
+  Job job({2, 1, microbatches, false}, 10 * microbatches);
   job.timeout = timeout;
   std::vector<std::string> env = {kCuda}, steps = {"--steps", "100000000"};
   env.insert(env.end(), fault.begin(), fault.end());
@@ -139,12 +142,34 @@ TEST(Gpus, AKilledRankEndsTheOthers) {
 TEST(Gpus, AStoppedRankIsNamed) {
   if (gpus() < 2)
     GTEST_SKIP() << "needs two GPUs";
-  Result result = interrupted(
-      {"BIGMAC_CUDA_LISTS=issue", "BM_FIXTURE_FAULT=1 30 " + std::to_string(SIGSTOP)}, "10",
-      /*torchrun=*/false);
-  EXPECT_NE(result.status, 0);
-  EXPECT_LT(result.seconds, 60);
-  EXPECT_THAT(result.err, testing::ContainsRegex("waited 10 s for: receive from rank 1 for "));
+  for (uint32_t microbatches : {4u, kMany}) {
+    Result result = interrupted(
+        {"BIGMAC_CUDA_LISTS=issue", "BM_FIXTURE_FAULT=1 30 " + std::to_string(SIGSTOP)}, "10",
+        /*torchrun=*/false, microbatches);
+    EXPECT_NE(result.status, 0) << microbatches;
+    EXPECT_LT(result.seconds, 60) << microbatches;
+    EXPECT_THAT(result.err, testing::ContainsRegex("waited 10 s for: receive from rank 1 for "))
+        << microbatches;
+  }
+}
+
+TEST(Gpus, MoreCallsThanTheDriverQueuesGiveTheSameBits) {
+  if (gpus() < 2)
+    GTEST_SKIP() << "needs two GPUs";
+  Job job({2, 1, kMany, false}, 4 * kMany);
+  std::vector<std::vector<nlohmann::json>> logs;
+  for (const char *transfers : {"copy", "nccl"})
+    for (const char *lists : {"graph", "issue"}) {
+      const std::string log = job.dir / (std::string(transfers) + lists);
+      Result result = job.start({"--steps", "3", "--deterministic", "--log", log},
+                                {kCuda, "BIGMAC_CUDA_LISTS=" + std::string(lists),
+                                 "BIGMAC_CUDA_TRANSFERS=" + std::string(transfers)});
+      ASSERT_EQ(result.status, 0) << transfers << " " << lists << ": " << result.err;
+      logs.push_back(readLog(log));
+      ASSERT_EQ(logs.back().size(), 3u);
+      for (size_t i = 0; i < 3; ++i)
+        EXPECT_EQ(logs.back()[i]["weights_hash"], logs[0][i]["weights_hash"]);
+    }
 }
 
 TEST(Gpus, TwoRanksOnOneAreRefused) {
