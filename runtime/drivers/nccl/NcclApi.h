@@ -17,7 +17,6 @@ namespace bigmac::rt {
   X(ncclGetUniqueId)                                                                               \
   X(ncclCommInitRankConfig)                                                                        \
   X(ncclCommDestroy)                                                                               \
-  X(ncclCommAbort)                                                                                 \
   X(ncclCommGetAsyncError)                                                                         \
   X(ncclGetErrorString)                                                                            \
   X(ncclGetLastError)                                                                              \

@@ -92,10 +92,12 @@ public:
 
   ~NcclComm() override {
     device.setWatcher(nullptr);
-    if (!gaveUp && std::uncaught_exceptions() > 0)
-      abortLinks();
-    if (gaveUp) {
-      static_cast<void>(peers.release()); // the system closes it
+    if (std::uncaught_exceptions() > 0)
+      abandon();
+    if (abandoned) {
+      static_cast<void>(peers.release());
+      for (auto &[key, link] : links)
+        static_cast<void>(link.pace.release());
       return;
     }
     device.forgetLists(); // a communicator in a graph that is alive does not end
@@ -270,7 +272,7 @@ private:
   void tryLink(const Key &key, const Link &link);
   void watch();
   [[noreturn]] void giveUp(const std::string &message);
-  void abortLinks();
+  void abandon();
 
   Comm &host;
   CudaDevice &device;
@@ -290,7 +292,7 @@ private:
   std::map<Wait, uint32_t> numbers;
   std::deque<Wait> waits; // by number - 1; addresses stay
   uint64_t seen = 0, seenAt = 0, watchedAt = 0;
-  bool gaveUp = false;
+  bool abandoned = false;
 };
 
 /// Two ranks on one GPU would wait for each other while one of them has it.
@@ -441,22 +443,16 @@ void NcclComm::watch() {
 
 void NcclComm::giveUp(const std::string &message) {
   setWaiting(nullptr);
-  abortLinks();
+  abandon();
   throw RuntimeError(message);
 }
 
-/// Tells NCCL's kernels to end. The calls return when graphs that use the communicators are gone,
-/// for which nobody waits: the process is about to end.
-void NcclComm::abortLinks() {
-  gaveUp = true;
+/// From here on nothing of CUDA or NCCL is called, as the process is about to end: streams wait for
+/// ranks that will not answer, and calls that free something (NCCL's abort makes such) wait for the
+/// streams, holding locks that all others need. What the process has the system takes back.
+void NcclComm::abandon() {
+  abandoned = true;
   device.giveUp();
-  for (auto &[key, link] : links)
-    if (link.comm)
-      std::thread([abort = nccl.ncclCommAbort, comm = link.comm] { abort(comm); }).detach();
-  timespec pause{0, 1'000'000};
-  for (int i = 0; i < 2000 && cuda.cuStreamQuery(device.computeStream()) == CUDA_ERROR_NOT_READY;
-       ++i)
-    nanosleep(&pause, nullptr);
 }
 
 } // namespace
