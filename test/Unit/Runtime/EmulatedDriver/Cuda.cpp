@@ -1,0 +1,437 @@
+//===- Cuda.cpp - A libcuda.so.1 without a GPU -----------------------------===//
+//
+// Order and waiting as with NVIDIA's driver, for tests of what the runtime does with them: streams
+// that run beside one another, events, copies, memory that another process opens, words in memory
+// that streams wait for. Kernels do nothing, but for bm_report, so that numbers mean nothing.
+//
+// What the driver does to a host that is not careful:
+//   - a stream queues a thousand operations; a call into a full one waits inside;
+//   - what frees memory or an event waits for all streams, holding a lock that every call takes.
+//
+//===----------------------------------------------------------------------===//
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <cuda.h>
+#include <deque>
+#include <fcntl.h>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+namespace {
+
+constexpr int kDevices = 2;
+constexpr size_t kQueued = 1024;
+
+std::mutex driver;
+using Call = std::lock_guard<std::mutex>;
+
+/// An operation says whether it is done; one that waits is asked again.
+using Operation = std::function<bool()>;
+
+struct Stream {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Operation> queue; // the first is under way
+  std::thread worker{[this] { work(); }};
+
+  Stream() { worker.detach(); } // streams live as long as the process
+
+  void add(Operation operation) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return queue.size() < kQueued; });
+    queue.push_back(std::move(operation));
+    changed.notify_all();
+  }
+  bool isIdle() {
+    std::lock_guard lock(mutex);
+    return queue.empty();
+  }
+  void synchronize() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return queue.empty(); });
+  }
+
+private:
+  void work() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return !queue.empty(); });
+      Operation operation = queue.front();
+      lock.unlock();
+      while (!operation())
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
+      lock.lock();
+      queue.pop_front();
+      changed.notify_all();
+    }
+  }
+};
+
+struct Event {
+  std::mutex mutex;
+  uint64_t recorded = 0, reached = 0; // counts
+  double seconds = 0;
+
+  /// Whether the `number`-th record has been reached.
+  bool has(uint64_t number) {
+    std::lock_guard lock(mutex);
+    return reached >= number;
+  }
+  uint64_t last() {
+    std::lock_guard lock(mutex);
+    return recorded;
+  }
+};
+
+struct Memory {
+  int file;
+  size_t bytes;
+};
+
+// Never destroyed: streams' threads use them when the process ends.
+auto &streams = *new std::deque<Stream>;
+auto &memories = *new std::map<CUdeviceptr, Memory>;
+auto &pinned = *new std::map<const char *, size_t>; // bytes of the host's memory, by address
+auto &kernels = *new std::set<std::string>;         // addresses are functions
+
+Stream &of(CUstream stream) { return *reinterpret_cast<Stream *>(stream); }
+Event &of(CUevent event) { return *reinterpret_cast<Event *>(event); }
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void waitForAll() {
+  for (Stream &stream : streams)
+    stream.synchronize();
+}
+
+template <typename T> volatile T *place(CUdeviceptr at) {
+  return reinterpret_cast<volatile T *>(at);
+}
+
+void copy(void *to, const void *from, size_t bytes, CUstream stream) {
+  of(stream).add([=] {
+    std::memcpy(to, from, bytes);
+    return true;
+  });
+}
+
+bool isPinned(const void *host) {
+  auto *at = static_cast<const char *>(host);
+  auto next = pinned.upper_bound(at);
+  return next != pinned.begin() && at < std::prev(next)->first + std::prev(next)->second;
+}
+
+/// Memory that other processes open by the file behind it.
+CUdeviceptr map(int file, size_t bytes) {
+  void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  return data == MAP_FAILED ? 0 : reinterpret_cast<CUdeviceptr>(data);
+}
+
+} // namespace
+
+extern "C" {
+
+CUresult CUDAAPI cuInit(unsigned) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuDriverGetVersion(int *version) {
+  *version = CUDA_VERSION;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuGetErrorName(CUresult, const char **text) {
+  *text = "CUDA_ERROR";
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuGetErrorString(CUresult, const char **text) {
+  *text = "of the emulated driver";
+  return CUDA_SUCCESS;
+}
+
+//===----------------------------------------------------------------------===//
+// Devices, kernels
+//===----------------------------------------------------------------------===//
+
+CUresult CUDAAPI cuDeviceGetCount(int *count) {
+  *count = kDevices;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuDeviceGet(CUdevice *device, int ordinal) {
+  *device = ordinal;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuDeviceGetName(char *name, int length, CUdevice) {
+  std::snprintf(name, length, "emulated GPU");
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuDeviceGetUuid(CUuuid *uuid, CUdevice device) {
+  std::memset(uuid->bytes, device + 1, sizeof(uuid->bytes));
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuDeviceGetAttribute(int *value, CUdevice_attribute which, CUdevice) {
+  *value = which == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 9 : 0;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
+  *context = nullptr;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *) {
+  *module = nullptr;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuModuleUnload(CUmodule) {
+  Call call(driver);
+  waitForAll();
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuModuleGetFunction(CUfunction *function, CUmodule, const char *name) {
+  Call call(driver);
+  *function = reinterpret_cast<CUfunction>(const_cast<std::string *>(&*kernels.insert(name).first));
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuFuncLoad(CUfunction) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned, unsigned, unsigned, unsigned,
+                                unsigned, unsigned, unsigned, CUstream stream, void **arguments,
+                                void **) {
+  Operation operation = [] { return true; };
+  if (*reinterpret_cast<std::string *>(function) == "bm_report") {
+    auto *where = *static_cast<volatile uint64_t **>(arguments[0]);
+    auto *count = place<uint32_t>(*static_cast<CUdeviceptr *>(arguments[1]));
+    auto what = *static_cast<uint32_t *>(arguments[2]);
+    operation = [=] {
+      *count = *count + 1;
+      *where = uint64_t(*count) << 32 | what;
+      return true;
+    };
+  }
+  Call call(driver);
+  of(stream).add(operation);
+  return CUDA_SUCCESS;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+CUresult CUDAAPI cuMemAlloc(CUdeviceptr *memory, size_t bytes) {
+  Call call(driver);
+  int file = memfd_create("emulated GPU", MFD_CLOEXEC);
+  if (file < 0 || ftruncate(file, bytes) != 0)
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  *memory = map(file, bytes);
+  if (*memory)
+    memories[*memory] = {file, bytes};
+  return *memory ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+CUresult CUDAAPI cuMemFree(CUdeviceptr memory) {
+  Call call(driver);
+  waitForAll();
+  auto it = memories.find(memory);
+  if (it == memories.end())
+    return CUDA_ERROR_INVALID_VALUE;
+  munmap(reinterpret_cast<void *>(memory), it->second.bytes);
+  close(it->second.file);
+  memories.erase(it);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuMemGetInfo(size_t *available, size_t *whole) {
+  *available = *whole = size_t(64) << 30;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
+  Call call(driver);
+  *memory = std::calloc(1, bytes);
+  if (*memory)
+    pinned[static_cast<char *>(*memory)] = bytes;
+  return *memory ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+CUresult CUDAAPI cuMemFreeHost(void *memory) {
+  Call call(driver);
+  waitForAll();
+  pinned.erase(static_cast<char *>(memory));
+  std::free(memory);
+  return CUDA_SUCCESS;
+}
+/// Of other memory than pinned the driver takes a copy before it returns ...
+CUresult CUDAAPI cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t bytes,
+                                   CUstream stream) {
+  Call call(driver);
+  if (isPinned(from)) {
+    copy(reinterpret_cast<void *>(to), from, bytes, stream);
+    return CUDA_SUCCESS;
+  }
+  auto *begin = static_cast<const char *>(from);
+  of(stream).add([to, data = std::string(begin, begin + bytes)] {
+    std::memcpy(reinterpret_cast<void *>(to), data.data(), data.size());
+    return true;
+  });
+  return CUDA_SUCCESS;
+}
+/// ... or waits.
+CUresult CUDAAPI cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
+  Call call(driver);
+  copy(to, reinterpret_cast<const void *>(from), bytes, stream);
+  if (!isPinned(to))
+    of(stream).synchronize();
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                                   CUstream stream) {
+  Call call(driver);
+  copy(reinterpret_cast<void *>(to), reinterpret_cast<const void *>(from), bytes, stream);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t bytes,
+                                 CUstream stream) {
+  Call call(driver);
+  of(stream).add([=] {
+    std::memset(reinterpret_cast<void *>(to), value, bytes);
+    return true;
+  });
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr memory) {
+  Call call(driver);
+  auto it = memories.find(memory);
+  if (it == memories.end())
+    return CUDA_ERROR_INVALID_VALUE;
+  std::memset(handle->reserved, 0, sizeof(handle->reserved));
+  std::snprintf(handle->reserved, sizeof(handle->reserved), "/proc/%d/fd/%d", getpid(),
+                it->second.file);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuIpcOpenMemHandle(CUdeviceptr *memory, CUipcMemHandle handle, unsigned) {
+  Call call(driver);
+  int file = open(handle.reserved, O_RDWR | O_CLOEXEC);
+  struct stat about{};
+  if (file < 0 || fstat(file, &about) != 0)
+    return CUDA_ERROR_INVALID_VALUE;
+  *memory = map(file, about.st_size);
+  close(file);
+  return *memory ? CUDA_SUCCESS : CUDA_ERROR_MAP_FAILED;
+}
+CUresult CUDAAPI cuIpcCloseMemHandle(CUdeviceptr) {
+  Call call(driver);
+  waitForAll();
+  return CUDA_SUCCESS;
+}
+
+//===----------------------------------------------------------------------===//
+// Streams and events
+//===----------------------------------------------------------------------===//
+
+CUresult CUDAAPI cuStreamCreate(CUstream *stream, unsigned) {
+  Call call(driver);
+  *stream = reinterpret_cast<CUstream>(&streams.emplace_back());
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuStreamDestroy(CUstream) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuStreamQuery(CUstream stream) {
+  Call call(driver);
+  return of(stream).isIdle() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+CUresult CUDAAPI cuStreamSynchronize(CUstream stream) {
+  of(stream).synchronize();
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
+  Call call(driver);
+  Event *what = &of(event);
+  of(stream).add([what, number = what->last()] { return what->has(number); });
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t value,
+                                     unsigned flags) {
+  if (flags != CU_STREAM_WAIT_VALUE_EQ)
+    return CUDA_ERROR_NOT_SUPPORTED;
+  Call call(driver);
+  of(stream).add([=] {
+    bool equal = *place<cuuint32_t>(at) == value;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return equal;
+  });
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr at, cuuint32_t value, unsigned) {
+  Call call(driver);
+  of(stream).add([=] {
+    std::atomic_thread_fence(std::memory_order_release);
+    *place<cuuint32_t>(at) = value;
+    return true;
+  });
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuEventCreate(CUevent *event, unsigned) {
+  *event = reinterpret_cast<CUevent>(new Event);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuEventDestroy(CUevent) {
+  Call call(driver);
+  waitForAll();
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuEventRecord(CUevent event, CUstream stream) {
+  Call call(driver);
+  Event *what = &of(event);
+  uint64_t number;
+  {
+    std::lock_guard lock(what->mutex);
+    number = ++what->recorded;
+  }
+  of(stream).add([=] {
+    std::lock_guard lock(what->mutex);
+    what->reached = number;
+    what->seconds = now();
+    return true;
+  });
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) {
+  return cuEventRecord(event, stream);
+}
+CUresult CUDAAPI cuEventQuery(CUevent event) {
+  Call call(driver);
+  return of(event).has(of(event).last()) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+CUresult CUDAAPI cuEventSynchronize(CUevent event) {
+  while (!of(event).has(of(event).last()))
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
+  *milliseconds = static_cast<float>(1e3 * (of(to).seconds - of(from).seconds));
+  return CUDA_SUCCESS;
+}
+
+//===----------------------------------------------------------------------===//
+// Graphs: none
+//===----------------------------------------------------------------------===//
+
+CUresult CUDAAPI cuStreamBeginCapture(CUstream, CUstreamCaptureMode) {
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+CUresult CUDAAPI cuStreamEndCapture(CUstream, CUgraph *) { return CUDA_ERROR_NOT_SUPPORTED; }
+CUresult CUDAAPI cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *, CUgraph, unsigned long long) {
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+CUresult CUDAAPI cuGraphDestroy(CUgraph) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuGraphLaunch(CUgraphExec, CUstream) { return CUDA_ERROR_NOT_SUPPORTED; }
+
+} // extern "C"
