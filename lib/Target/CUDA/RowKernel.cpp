@@ -10,6 +10,7 @@
 #include "RowKernel.h"
 
 #include "KernelBuilder.h"
+#include "RowValues.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -20,11 +21,6 @@
 using namespace mlir;
 using namespace bigmac;
 using namespace bigmac::cuda;
-
-static int64_t bytesOf(Type type) { return std::max<int64_t>(1, type.getIntOrFloatBitWidth() / 8); }
-
-/// Whether a value of the body has an element for each column.
-static bool isWide(Value value) { return cast<RankedTensorType>(value.getType()).getRank() == 1; }
 
 KernelNeeds cuda::needsOf(const RowProgram &program) {
   KernelNeeds needs;
@@ -63,20 +59,13 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
 
 namespace {
 
-/// A thread's piece of the row at hand.
-struct Piece {
-  Value column;
-  /// Whether the piece is inside the row; null where it always is.
-  Value inside;
-  llvm::DenseMap<Value, Value> values;
-};
-
 class Emitter {
 public:
   Emitter(const RowProgram &program, ArrayRef<MemRefType> stored, gpu::GPUModuleOp module,
           StringRef name)
       : program(program), shape(shapeFor(needsOf(program))),
-        b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()) {
+        b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()),
+        rowValues(program, shape.vector, b) {
     kernel.shape = shape;
     kernel.partialRows = program.accumulators.empty() ? 0 : shape.blocks * shape.rowsPerBlock;
     SmallVector<Type> arguments;
@@ -101,7 +90,7 @@ public:
     b.setInsertionPointToStart(&kernel.function.getBody().front());
     unsigned next = 0;
     for (Value input : program.inputs)
-      buffers[input] = kernel.function.getArgument(next++);
+      rowValues.setBuffer(input, kernel.function.getArgument(next++));
     for (size_t i = 0; i < program.stores.size(); ++i)
       stores.push_back(kernel.function.getArgument(next++));
     for (size_t i = 0; i < program.accumulators.size(); ++i)
@@ -213,7 +202,7 @@ private:
       for (int64_t k = 0; k < shape.vectorsPerThread; ++k) {
         Piece piece = pieceAt(k);
         Value sum = loop.getResult(next++);
-        when(piece.inside, [&] { storeVector(sum, buffer, {partialRow, piece.column}); });
+        when(piece.inside, [&] { rowValues.storeVector(sum, buffer, {partialRow, piece.column}); });
       }
     }
   }
@@ -252,10 +241,10 @@ private:
     SmallVector<Value> loads;
     for (tensor::ExtractSliceOp slice : loadedSlices()) {
       if (!isWide(slice))
-        loads.push_back(load(slice, nullptr));
+        loads.push_back(rowValues.load(slice, nullptr));
       else
         for (Piece &piece : pieces)
-          loads.push_back(load(slice, &piece));
+          loads.push_back(rowValues.load(slice, &piece));
     }
     return loads;
   }
@@ -263,14 +252,14 @@ private:
   /// Emits everything for `row`. `loads` is what loadRow gave for it, if it was called. Returns the
   /// sums with the row included.
   SmallVector<Value> emitRow(Value row, bool mayBePast, ValueRange sums, ValueRange loads) {
-    scalars.clear();
+    rowValues.startRow();
     setRow(row, mayBePast);
     SmallVector<Piece> pieces = makePieces();
     if (!loads.empty()) {
       auto next = loads.begin();
       for (tensor::ExtractSliceOp slice : loadedSlices()) {
         if (!isWide(slice))
-          scalars[slice] = *next++;
+          rowValues.setScalar(slice, *next++);
         else
           for (Piece &piece : pieces)
             piece.values[slice] = *next++;
@@ -297,24 +286,19 @@ private:
   void emitScalars(unsigned level) {
     for (Value input : program.inputs)
       if (cast<RankedTensorType>(input.getType()).getRank() == 0)
-        scalar(input);
+        rowValues.scalar(input);
     for (Operation &op : program.inner().getBody()->without_terminator()) {
       auto generic = dyn_cast<linalg::GenericOp>(op);
-      bool isScalar =
-          generic ? generic.getNumLoops() == 0 && !isAccumulator(generic) : isLoadedScalar(op);
+      bool isScalar = generic ? generic.getNumLoops() == 0 && !program.isAccumulator(generic)
+                              : isLoadedScalar(op);
       if (isScalar && program.levels.lookup(&op) <= level)
-        scalar(op.getResult(0));
+        rowValues.scalar(op.getResult(0));
     }
   }
 
   bool isLoadedScalar(Operation &op) {
     auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
     return slice && program.isLoaded(slice) && !isWide(slice);
-  }
-
-  bool isAccumulator(linalg::GenericOp op) {
-    return llvm::any_of(program.accumulators,
-                        [&](const RowAccumulator &accumulator) { return accumulator.op == op; });
   }
 
   void setRow(Value row, bool mayBePast) {
@@ -382,200 +366,6 @@ private:
   }
 
   //===--------------------------------------------------------------------===//
-  // Values of a row
-  //===--------------------------------------------------------------------===//
-
-  /// Buffer indices of `slice` at its first element.
-  SmallVector<Value> offsetsOf(ArrayRef<OpFoldResult> offsets) {
-    return llvm::map_to_vector(offsets, [&](OpFoldResult offset) -> Value {
-      if (std::optional<int64_t> constant = getConstantIntValue(offset))
-        return b.index(*constant);
-      return indexValue(cast<Value>(offset));
-    });
-  }
-
-  Value indexValue(Value value) {
-    if (Value mapped = b.outer.lookupOrNull(value))
-      return mapped;
-    auto apply = cast<affine::AffineApplyOp>(value.getDefiningOp());
-    SmallVector<Value> operands =
-        llvm::map_to_vector(apply.getMapOperands(), [&](Value v) { return indexValue(v); });
-    return affine::AffineApplyOp::create(b, b.loc, apply.getAffineMap(), operands);
-  }
-
-  Value load(Value tensor, Piece *piece) {
-    SmallVector<Value> position;
-    Value base = tensor;
-    std::optional<unsigned> columnDim;
-    bool startsAligned = true;
-    auto slice = buffers.contains(tensor) ? tensor::ExtractSliceOp()
-                                          : tensor.getDefiningOp<tensor::ExtractSliceOp>();
-    if (slice) {
-      base = slice.getSource();
-      position = offsetsOf(slice.getMixedOffsets());
-      llvm::SmallBitVector dropped = slice.getDroppedDims();
-      for (unsigned i = 0; i < position.size(); ++i)
-        if (!dropped[i]) {
-          columnDim = i;
-          std::optional<int64_t> offset = getConstantIntValue(slice.getMixedOffsets()[i]);
-          startsAligned = offset && *offset % shape.vector == 0;
-        }
-    } else {
-      unsigned rank = cast<RankedTensorType>(tensor.getType()).getRank();
-      position.assign(rank, Value());
-      if (rank == 1)
-        columnDim = 0;
-    }
-    Value buffer = buffers.lookup(base);
-    if (!piece)
-      return memref::LoadOp::create(b, b.loc, buffer, position);
-    Value &column = position[*columnDim];
-    column = column ? b.add(column, piece->column) : piece->column;
-    auto type = VectorType::get({shape.vector}, getElementTypeOrSelf(base.getType()));
-    auto read = [&]() -> Value {
-      return loadVector(type, buffer, position, *columnDim, startsAligned);
-    };
-    if (!piece->inside)
-      return read();
-    auto branch = scf::IfOp::create(b, b.loc, type, piece->inside, /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(branch.thenBlock());
-    scf::YieldOp::create(b, b.loc, read());
-    b.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(b, b.loc, Value(arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type))));
-    return branch.getResult(0);
-  }
-
-  /// Elements next to one another in memory are one access, others are gathered.
-  Value loadVector(VectorType type, Value buffer, SmallVector<Value> position, unsigned columnDim,
-                   bool startsAligned) {
-    auto bufferType = cast<MemRefType>(buffer.getType());
-    bool isContiguous = llvm::all_of(bufferType.getShape().drop_front(columnDim + 1),
-                                     [](int64_t size) { return size == 1; });
-    if (isContiguous) {
-      bool isAligned =
-          startsAligned && (columnDim == 0 || bufferType.getDimSize(columnDim) % shape.vector == 0);
-      int64_t alignment = isAligned
-                              ? std::min<int64_t>(16, shape.vector * bytesOf(type.getElementType()))
-                              : bytesOf(type.getElementType());
-      if (columnDim + 1 == bufferType.getRank())
-        return vector::LoadOp::create(b, b.loc, type, buffer, position, /*nontemporal=*/false,
-                                      llvm::MaybeAlign(alignment));
-    }
-    Value result = arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type));
-    Value column = position[columnDim];
-    for (int64_t i = 0; i < shape.vector; ++i) {
-      position[columnDim] = b.add(column, b.index(i));
-      Value element = memref::LoadOp::create(b, b.loc, buffer, position);
-      result = vector::InsertOp::create(b, b.loc, element, result, i);
-    }
-    return result;
-  }
-
-  void storeVector(Value value, Value buffer, ValueRange position) {
-    const int64_t bytes = bytesOf(cast<VectorType>(value.getType()).getElementType());
-    vector::StoreOp::create(b, b.loc, value, buffer, position, /*nontemporal=*/false,
-                            llvm::MaybeAlign(startsAligned(cast<MemRefType>(buffer.getType()))
-                                                 ? std::min<int64_t>(16, shape.vector * bytes)
-                                                 : bytes));
-  }
-
-  /// Whether every row of a buffer begins a whole number of vectors behind its allocation.
-  bool startsAligned(MemRefType buffer) {
-    SmallVector<int64_t> strides;
-    int64_t offset;
-    return succeeded(buffer.getStridesAndOffset(strides, offset)) && offset % shape.vector == 0 &&
-           llvm::all_of(ArrayRef<int64_t>(strides).drop_back(),
-                        [&](int64_t stride) { return stride % shape.vector == 0; });
-  }
-
-  /// The number that all elements of `tensor` are, if that is known; any where there are none yet.
-  Value fillOf(Value tensor) {
-    while (auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>()) {
-      if (buffers.contains(tensor))
-        return {};
-      tensor = slice.getSource();
-    }
-    if (tensor.getDefiningOp<tensor::EmptyOp>())
-      return arith::ConstantOp::create(b, b.loc, b.getZeroAttr(getElementTypeOrSelf(tensor)));
-    auto fill = tensor.getDefiningOp<linalg::FillOp>();
-    return fill ? b.clone(*fill.value().getDefiningOp())->getResult(0) : Value();
-  }
-
-  /// The op of the body that computes `tensor`; an input is read instead.
-  linalg::GenericOp makerOf(Value tensor) {
-    return buffers.contains(tensor) ? linalg::GenericOp()
-                                    : tensor.getDefiningOp<linalg::GenericOp>();
-  }
-
-  Value wide(Value tensor, Piece &piece) {
-    if (!isWide(tensor))
-      return b.splat(scalar(tensor), shape.vector);
-    if (Value known = piece.values.lookup(tensor))
-      return known;
-    Value value;
-    if (Value constant = fillOf(tensor)) {
-      value = b.splat(constant, shape.vector);
-    } else if (auto generic = makerOf(tensor)) {
-      SmallVector<Value> wanted(generic.getBody()->getTerminator()->getOperands());
-      SmallVector<Value> results =
-          b.emitBody(generic, bodyOperands(generic, &piece), shape.vector, piece.column, wanted);
-      for (auto [result, made] : llvm::zip_equal(generic.getResults(), results))
-        piece.values[result] = made;
-      return piece.values[tensor];
-    } else {
-      value = load(tensor, &piece);
-    }
-    return piece.values[tensor] = value;
-  }
-
-  Value scalar(Value tensor) {
-    if (Value known = scalars.lookup(tensor))
-      return known;
-    Value value = fillOf(tensor);
-    if (!value) {
-      if (auto generic = makerOf(tensor)) {
-        SmallVector<Value> wanted(generic.getBody()->getTerminator()->getOperands());
-        SmallVector<Value> results =
-            b.emitBody(generic, bodyOperands(generic, nullptr), 0, nullptr, wanted);
-        for (auto [result, made] : llvm::zip_equal(generic.getResults(), results))
-          scalars[result] = made;
-        return scalars[tensor];
-      }
-      value = load(tensor, nullptr);
-    }
-    return scalars[tensor] = value;
-  }
-
-  /// Values for the arguments of a body. Old values of results that nothing reads are left out.
-  SmallVector<Value> bodyOperands(linalg::GenericOp op, Piece *piece) {
-    SmallVector<Value> operands;
-    for (auto [operand, argument] :
-         llvm::zip_equal(op->getOperands(), op.getBody()->getArguments())) {
-      bool isTensor = isa<RankedTensorType>(operand.getType());
-      if (argument.use_empty() || isReductionInit(op, argument))
-        operands.push_back(anyOf(argument.getType(), piece));
-      else if (!isTensor)
-        operands.push_back(b.clone(*operand.getDefiningOp())->getResult(0));
-      else
-        operands.push_back(piece && isWide(operand) ? wide(operand, *piece) : scalar(operand));
-    }
-    return operands;
-  }
-
-  /// The old value of a reduction is combined by the emitter, not by the body.
-  bool isReductionInit(linalg::GenericOp op, BlockArgument argument) {
-    bool isReduction = isAccumulator(op) || llvm::is_contained(op.getIteratorTypesArray(),
-                                                               utils::IteratorType::reduction);
-    return isReduction && argument.getArgNumber() >= op.getNumDpsInputs();
-  }
-
-  Value anyOf(Type type, Piece *piece) {
-    Type full = piece ? Type(VectorType::get({shape.vector}, type)) : type;
-    return arith::ConstantOp::create(b, b.loc, b.getZeroAttr(full));
-  }
-
-  //===--------------------------------------------------------------------===//
   // Reductions and results
   //===--------------------------------------------------------------------===//
 
@@ -592,8 +382,8 @@ private:
         forPieces(pieces, start, [&](Piece &piece, SmallVector<Value> carried) {
           for (auto [i, item] : llvm::enumerate(wanted)) {
             linalg::GenericOp op = item.first;
-            Value term = b.emitBody(op, bodyOperands(op, &piece), shape.vector, piece.column,
-                                    combiners[i].term)[0];
+            Value term = b.emitBody(op, rowValues.bodyOperands(op, &piece), shape.vector,
+                                    piece.column, combiners[i].term)[0];
             if (piece.inside)
               term = arith::SelectOp::create(b, b.loc, piece.inside, term,
                                              b.neutral(combiners[i].kind, term.getType()));
@@ -609,8 +399,9 @@ private:
       reduceWarps(totals, combiners, sharedIndex);
     for (auto [item, total, combiner] : llvm::zip_equal(wanted, totals, combiners)) {
       linalg::GenericOp op = item.first;
-      scalars[op.getResult(item.second)] =
-          b.combine(combiner.kind, scalar(op.getDpsInits()[item.second]), total);
+      rowValues.setScalar(
+          op.getResult(item.second),
+          b.combine(combiner.kind, rowValues.scalar(op.getDpsInits()[item.second]), total));
     }
   }
 
@@ -650,8 +441,8 @@ private:
         wideStores.push_back(i);
         continue;
       }
-      Value value = scalar(store.source());
-      SmallVector<Value> position = offsetsOf(store.offsets());
+      Value value = rowValues.scalar(store.source());
+      SmallVector<Value> position = rowValues.offsetsOf(store.offsets());
       Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, lane, b.index(0));
       when(both(rowInside, isFirst),
            [&] { memref::StoreOp::create(b, b.loc, value, stores[i], position); });
@@ -660,16 +451,16 @@ private:
       return;
     SmallVector<SmallVector<Value>> positions;
     for (unsigned i : wideStores)
-      positions.push_back(offsetsOf(program.stores[i].offsets()));
+      positions.push_back(rowValues.offsetsOf(program.stores[i].offsets()));
     forPieces(pieces, {}, [&](Piece &piece, SmallVector<Value>) {
       SmallVector<Value> values;
       for (unsigned i : wideStores)
-        values.push_back(wide(program.stores[i].source(), piece));
+        values.push_back(rowValues.wide(program.stores[i].source(), piece));
       when(both(rowInside, piece.inside), [&] {
         for (auto [i, value, offsets] : llvm::zip_equal(wideStores, values, positions)) {
           SmallVector<Value> position = offsets;
           position.back() = b.add(position.back(), piece.column);
-          storeVector(value, stores[i], position);
+          rowValues.storeVector(value, stores[i], position);
         }
       });
       return SmallVector<Value>();
@@ -689,12 +480,13 @@ private:
         results.push_back(b.combine(accumulator.combiner.kind, sum, term));
       };
       if (!isWide(accumulator.value())) {
-        include(b.emitBody(op, bodyOperands(op, nullptr), 0, nullptr, accumulator.combiner.term)[0],
+        include(b.emitBody(op, rowValues.bodyOperands(op, nullptr), 0, nullptr,
+                           accumulator.combiner.term)[0],
                 rowInside);
         continue;
       }
       for (Piece &piece : pieces)
-        include(b.emitBody(op, bodyOperands(op, &piece), shape.vector, piece.column,
+        include(b.emitBody(op, rowValues.bodyOperands(op, &piece), shape.vector, piece.column,
                            accumulator.combiner.term)[0],
                 rowInside);
     }
@@ -704,14 +496,13 @@ private:
   const RowProgram &program;
   KernelShape shape;
   KernelBuilder b;
+  RowValues rowValues;
   RowKernel kernel;
-  llvm::DenseMap<Value, Value> buffers;
   SmallVector<Value> stores, partials;
   Value block, lane, group;
   /// Where the rows that the block sums over end; null where each row is by itself.
   Value rowsEnd;
   Value rowInside;
-  llvm::DenseMap<Value, Value> scalars;
 };
 
 } // namespace

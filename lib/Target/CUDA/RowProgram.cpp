@@ -27,6 +27,11 @@ int64_t RowProgram::sections() const {
   return sections;
 }
 
+bool RowProgram::isAccumulator(linalg::GenericOp op) const {
+  return llvm::any_of(accumulators,
+                      [&](const RowAccumulator &accumulator) { return accumulator.op == op; });
+}
+
 bool RowProgram::isLoaded(tensor::ExtractSliceOp slice) const {
   return !llvm::is_contained(scf::ForOp(loops.back()).getRegionIterArgs(), slice.getSource());
 }

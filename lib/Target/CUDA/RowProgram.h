@@ -67,6 +67,8 @@ struct RowProgram {
   int64_t sections() const;
   /// Whether a slice of the body is a row to load, and no part of what a result was.
   bool isLoaded(mlir::tensor::ExtractSliceOp slice) const;
+  /// Whether an op of the body is a reduction over rows.
+  bool isAccumulator(mlir::linalg::GenericOp op) const;
   /// The value that the nest's `result` starts from.
   mlir::Value init(unsigned result) const {
     return mlir::scf::ForOp(loops.front()).getInitArgs()[result];
