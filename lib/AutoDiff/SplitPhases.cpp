@@ -383,11 +383,20 @@ PhaseSplit bigmac::splitPhases(Block &block, ArrayRef<SmallVector<Value>> wanted
   return Splitter(block, wanted, free, policy).run();
 }
 
-/// Ops that code generation fuses into the loops around them.
-static bool isFused(Operation *op) {
-  return isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) ||
-         isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ExtractSliceOp,
-             nn::BroadcastOp, nn::TransposeOp, nn::ReduceSumOp>(op);
+/// Ops that are no part of a kernel with their neighbours.
+static bool isApart(Operation *op) {
+  return isa<nn::MatmulOp, nn::ConvOp, nn::AttentionOp, nn::AttentionBackwardOp, nn::EmbeddingOp,
+             nn::EmbeddingBackwardOp, nn::GatherElementsOp, nn::GatherElementsBackwardOp>(op);
+}
+
+/// What a shape change is of.
+static Value wholeOf(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op))
+      break;
+    value = op->getOperand(0);
+  }
+  return value;
 }
 
 DenseSet<Value> bigmac::deferredGradients(ArrayRef<Value> earlier, ArrayRef<Value> gradients) {
@@ -396,19 +405,38 @@ DenseSet<Value> bigmac::deferredGradients(ArrayRef<Value> earlier, ArrayRef<Valu
   while (!worklist.empty())
     if (Operation *op = worklist.pop_back_val().getDefiningOp(); op && done.insert(op).second)
       llvm::append_range(worklist, op->getOperands());
+  // Values that a kernel of the earlier phases makes or reads; constants aside.
+  DenseSet<Value> atHand;
+  auto addAtHand = [&](Value value) {
+    if (Operation *op = value.getDefiningOp(); !op || op->getNumOperands() != 0)
+      atHand.insert(value);
+  };
+  for (Operation *op : done)
+    if (!isApart(op) && !isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op)) {
+      llvm::for_each(op->getResults(), addAtHand);
+      for (Value operand : op->getOperands())
+        addAtHand(wholeOf(operand));
+    }
 
   DenseSet<Value> deferred;
   for (Value gradient : gradients) {
     DenseSet<Operation *> own;
+    bool apart = false, shares = false;
     worklist.push_back(gradient);
     while (!worklist.empty()) {
-      Operation *op = worklist.pop_back_val().getDefiningOp();
-      if (!op || done.contains(op) || !own.insert(op).second)
+      Value value = worklist.pop_back_val();
+      Operation *op = value.getDefiningOp();
+      if (!op || done.contains(op)) {
+        shares |= atHand.contains(wholeOf(value));
         continue;
-      if (!isFused(op))
-        deferred.insert(gradient);
+      }
+      if (!own.insert(op).second)
+        continue;
+      apart |= isApart(op);
       llvm::append_range(worklist, op->getOperands());
     }
+    if (apart || !shares)
+      deferred.insert(gradient);
   }
   if (deferred.empty())
     deferred.insert(gradients.begin(), gradients.end());

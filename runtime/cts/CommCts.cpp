@@ -336,6 +336,33 @@ TEST_F(CommCts, ListsWithTransfersRepeat) {
   }
 }
 
+/// However many transfers are started before the first is waited for, both ways at once.
+TEST_F(CommCts, ManyTransfersAreStartedAtOnce) {
+  if (size < 2 || rank > 1) {
+    comm.connect();
+    return;
+  }
+  constexpr uint32_t kMessages = 600;
+  constexpr uint64_t kFloats = 64, kBytes = kFloats * 4;
+  const uint32_t peer = 1 - rank;
+  std::vector<Comm::Request> sends, receives;
+  for (uint32_t i = 0; i < kMessages; ++i) {
+    sends.push_back(comm.prepareSend(floats(i * kBytes), kBytes, peer, 6));
+    receives.push_back(comm.prepareRecv(floats((kMessages + i) * kBytes), kBytes, peer, 6));
+  }
+  comm.connect();
+  write(0, pattern(kMessages * kFloats, rank));
+  for (Comm::Request send : sends)
+    comm.start(send);
+  for (Comm::Request receive : receives)
+    comm.start(receive);
+  for (Comm::Request receive : receives)
+    comm.wait(receive);
+  for (Comm::Request send : sends)
+    comm.wait(send);
+  EXPECT_EQ(read(kMessages * kBytes, kMessages * kFloats), pattern(kMessages * kFloats, peer));
+}
+
 /// A wait for a message that never comes ends, and says who was waited for. The last test: where a
 /// timeout ends the world, nothing can follow.
 TEST_F(CommCts, WaitsEnd) {

@@ -52,8 +52,9 @@ def PipelineDifferentiate : Pass<"pipeline-differentiate", "::mlir::ModuleOp"> {
     For each forward task on a path from a trained parameter to the loss, differentiates its
     function, splits the result into forward and backward, and adds the backward task; residuals
     become values between the two. The generator becomes one forward_backward task. With
-    `split-weight-gradient` a stage's backward is cut again into the input gradient (backward) and
-    the weight gradient.
+    `split-weight-gradient` a stage's backward is cut again: what its inputs' gradients need, with
+    the gradients that take no pass over memory of their own there (backward), and the rest (weight
+    gradient).
 
     `recompute` says what a backward computes again instead of having it kept: `none` (only ops that
     cost about as much as a load), `full` (all that its stage's own inputs suffice for), or a number

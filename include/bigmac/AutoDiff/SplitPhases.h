@@ -72,9 +72,10 @@ PhaseSplit splitPhases(mlir::Block &block, llvm::ArrayRef<llvm::SmallVector<mlir
                        const llvm::DenseSet<mlir::Value> &free, const RecomputePolicy &policy = {});
 
 /// Of `gradients`, those that are worth a phase of their own after the one that computes `earlier`:
-/// they need a matrix product, or another op that no kernel fuses with its neighbours. The others
-/// (scales and biases of norms: sums of elementwise work) take almost no time where their operands
-/// are computed and another pass over memory anywhere else. If all are of that kind, all.
+/// they need a matrix product, or another op that is no part of a kernel with its neighbours, or
+/// they read nothing that a kernel of the earlier phases makes or reads. The others (scales and
+/// biases of norms) take almost no time there, and another pass over memory anywhere else. If all
+/// are of that kind, all.
 llvm::DenseSet<mlir::Value> deferredGradients(llvm::ArrayRef<mlir::Value> earlier,
                                               llvm::ArrayRef<mlir::Value> gradients);
 

@@ -9,7 +9,7 @@ using namespace bigmac::cuda;
 
 /// Rows that a thread should sum at least.
 static constexpr int64_t leastRowsSummed = 4;
-/// Rows that a block should go through at least, where it need not.
+/// Rounds of a single row that a block should have at least to take two at a time.
 static constexpr int64_t leastRounds = 8;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -57,7 +57,8 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
     --shape.vectorsPerThread;
   shape.threadsPerRow =
       std::min<int64_t>(1024, threadsFor(ceilDiv(vectors, shape.vectorsPerThread)));
-  if (tooMany()) {
+  // Sums over rows stay with the thread, whatever registers they take.
+  if (tooMany() && !needs.accumulates) {
     shape.streamed = true;
     shape.vectorsPerThread = 1;
     shape.threadsPerRow = 1024;
@@ -70,26 +71,15 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
     shape.rowsPerThread = std::clamp<int64_t>(
         4 / (shape.vectorsPerThread * needs.wideValues), 1,
         std::max<int64_t>(1, needs.rows / shape.rowsPerBlock / multiprocessors));
-  // Rows so long that a block takes all registers: nothing else would load while it computes.
-  if (!needs.accumulates && needs.reduces && !shape.streamed && shape.threadsPerRow > 512 &&
-      needs.rows >= leastRounds * multiprocessors) {
-    shape.rounds = true;
-    shape.blocksPerMultiprocessor = 1;
-    shape.vectorsPerThread = ceilDiv(vectors, 1024);
-    shape.threadsPerRow = threadsFor(ceilDiv(vectors, shape.vectorsPerThread));
-    shape.blocks = multiprocessors;
-    return shape;
-  }
+  // Where all that becomes of a row is that it is summed, two in a round: there is nothing else
+  // meanwhile that would hide how long loads take.
+  if (needs.accumulates && !needs.reduces && needs.stores == 0 &&
+      needs.wideValues == 1 + needs.sums &&
+      needs.rows / needs.sections >= leastRounds * multiprocessors * shape.rowsPerBlock)
+    shape.rowsPerThread = 2;
   // A kernel that sums over rows runs as many blocks as are resident at once.
-  if (needs.accumulates) {
-    shape.rounds = true;
+  if (needs.accumulates)
     shape.blocksPerMultiprocessor = blocksWithRegisters(shape, needs);
-    // Where all that becomes of a row is that it is summed, two at a time: there is nothing else
-    // meanwhile that would hide how long loads take.
-    if (!needs.reduces && !shape.streamed && needs.wideValues == 1 + needs.sums &&
-        needs.rows / needs.sections >= leastRounds * multiprocessors * shape.rowsPerBlock)
-      shape.rowsPerThread = 2;
-  }
   int64_t resident = multiprocessors * shape.blocksPerMultiprocessor;
   shape.blocks = ceilDiv(needs.rows, shape.rowsPerBlock * shape.rowsPerThread);
   if (needs.accumulates) {
@@ -99,7 +89,7 @@ KernelShape bigmac::cuda::shapeFor(const KernelNeeds &needs) {
     const int64_t few = (multiprocessors + needs.sections - 1) / needs.sections;
     const int64_t most = std::max<int64_t>(1, resident / needs.sections);
     const int64_t paying = rows / (shape.rowsPerBlock * leastRowsSummed);
-    const int64_t turns = ceilDiv(rows, shape.rowsPerBlock);
+    const int64_t turns = ceilDiv(rows, shape.rowsPerBlock * shape.rowsPerThread);
     const int64_t blocks = std::min({turns, most, std::max(few, paying)});
     // No more than end at the same time.
     shape.blocks = needs.sections * ceilDiv(turns, ceilDiv(turns, blocks));

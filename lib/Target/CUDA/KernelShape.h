@@ -20,10 +20,8 @@ struct KernelShape {
   /// hold: they are read again by each reduction.
   int64_t vectorsPerThread = 1;
   bool streamed = false;
-  /// Blocks go through all rows, of their section, in rounds, and load the next round's rows before
-  /// they compute this one's.
-  bool rounds = false;
-  /// Blocks; the first section's come first.
+  /// Blocks; fewer than rows need where blocks go through all rows, of their section, in rounds.
+  /// The first section's come first.
   int64_t blocks = 1;
   /// Blocks that a multiprocessor must have registers for at once; 0: as it comes.
   int64_t blocksPerMultiprocessor = 0;
@@ -41,6 +39,8 @@ struct KernelNeeds {
   /// Of them: the sums over rows, and the bytes of one element of each that is loaded for every
   /// row, and of each that all rows share.
   int64_t sums = 0, loadedBytes = 0, sharedBytes = 0;
+  /// Values that are stored for each row.
+  int64_t stores = 0;
   /// The kernel sums over rows: as few blocks as fill the device. Rows are in so many sections,
   /// each summed by itself.
   bool accumulates = false;

@@ -50,6 +50,7 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
         count(operand, operand, needs.sharedBytes);
   }
   needs.sums = program.accumulators.size();
+  needs.stores = program.stores.size();
   needs.wideValues = std::max<int64_t>(1, loaded.size() + needs.sums);
   for (const RowStore &store : program.stores)
     count(store.source(), Value(), needs.loadedBytes);
@@ -103,10 +104,10 @@ public:
     bool oneRow = shape.rowsPerBlock == 1;
     lane = oneRow ? thread : b.rem(thread, shape.threadsPerRow);
     group = oneRow ? b.index(0) : b.div(thread, shape.threadsPerRow);
-    if (shape.rounds)
-      emitRounds();
-    else
+    if (program.accumulators.empty())
       emitFewRows();
+    else
+      emitRounds();
     gpu::ReturnOp::create(b, b.loc);
     return kernel;
   }
@@ -143,7 +144,7 @@ private:
       emitRow(row, mayBePast, {}, values);
   }
 
-  /// A block goes through several rows and then writes its sums over them, if there are any.
+  /// A block of a kernel that sums over rows goes through several and then writes its sums.
   void emitRounds() {
     const int64_t sections = program.sections(), rowsOfSection = program.rows() / sections;
     const int64_t blocksOfSection = shape.blocks / sections;
@@ -430,7 +431,7 @@ private:
         total = b.combine(combiners[i].kind, total, part);
     }
     // The next row writes these slots again.
-    if (shape.rounds)
+    if (!program.accumulators.empty())
       gpu::BarrierOp::create(b, b.loc);
   }
 

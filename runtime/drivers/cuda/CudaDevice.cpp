@@ -1,5 +1,5 @@
-// One GPU: calls are in order on one stream, copies beside them on one for each direction, and only
-// synchronize() waits for them.
+// One GPU: calls are in order on one stream, copies beside them on one for each direction. The host
+// waits for them in synchronize() only, and where it is too far ahead.
 
 #include "CudaDevice.h"
 
@@ -29,8 +29,12 @@ namespace bigmac::rt {
 static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
 static constexpr uint64_t kIndexError = kReportCount + 64;
 static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
-/// Calls between two looks at how far the stream is; each is up to three kernels.
-static constexpr uint64_t kPaceStride = 80;
+/// Calls between two looks at how far the stream is. Up to four times as many are queued; some are
+/// three kernels, or have an event before and after.
+static constexpr uint64_t kPaceStride = 64;
+
+static constexpr const char *kIssuedBefore =
+    "what was issued before this wait (BIGMAC_CUDA_LISTS=check finds the call)";
 
 static std::optional<CudaLists> listsFromEnvironment() {
   const char *text = std::getenv("BIGMAC_CUDA_LISTS");
@@ -256,24 +260,28 @@ static std::string bytesAt(uint64_t bytes, uint64_t offset) {
 }
 
 void CudaDevice::upload(uint64_t offset, const void *source, uint64_t bytes) {
+  pace();
   if (bytes)
     check(api.cuMemcpyHtoDAsync(at(offset), source, bytes, stream),
           [&] { return "upload of " + bytesAt(bytes, offset); });
 }
 
 void CudaDevice::download(void *target, uint64_t offset, uint64_t bytes) {
+  pace();
   if (bytes)
     check(api.cuMemcpyDtoHAsync(target, at(offset), bytes, stream),
           [&] { return "download of " + bytesAt(bytes, offset); });
 }
 
 void CudaDevice::fill(uint64_t offset, uint8_t value, uint64_t bytes) {
+  pace();
   if (bytes)
     check(api.cuMemsetD8Async(at(offset), value, bytes, stream),
           [&] { return "filling " + bytesAt(bytes, offset); });
 }
 
 void CudaDevice::copy(uint64_t offset, uint64_t source, uint64_t bytes) {
+  pace();
   if (bytes)
     check(api.cuMemcpyDtoDAsync(at(offset), at(source), bytes, stream),
           [&] { return "copy of " + bytesAt(bytes, source) + " to " + std::to_string(offset); });
@@ -413,14 +421,14 @@ void *CudaDevice::indexErrorRecord() {
 }
 
 CUresult CudaDevice::poll(const std::function<CUresult()> &query) {
+  struct Waited {
+    ~Waited() { setWaiting(nullptr); } // the watcher may have said something, which may go
+  } waited;
   uint64_t begin = nowNs();
   for (uint32_t round = 0;; ++round) {
     CUresult code = query();
-    if (code != CUDA_ERROR_NOT_READY) {
-      if (watcher)
-        setWaiting(nullptr); // the watcher may have said something
+    if (code != CUDA_ERROR_NOT_READY)
       return code;
-    }
     if (round < 64)
       continue;
     if (watcher)
@@ -450,15 +458,14 @@ void CudaDevice::pace() {
   if (code == CUDA_SUCCESS)
     return;
   lost = true;
-  checkCuda(code, [&] { return "what was issued before, on " + titleText; });
+  checkCuda(code, [] { return kIssuedBefore; });
 }
 
 void CudaDevice::synchronize() {
   if (looksForIndexErrors)
     check(api.cuMemcpyDtoHAsync(indexError, scratch + kIndexError, sizeof(*indexError), stream),
           [] { return "asking what kernels have found"; });
-  check(drain(),
-        [] { return "what was issued before this wait (BIGMAC_CUDA_LISTS=check finds the call)"; });
+  check(drain(), [] { return kIssuedBefore; });
   if (times)
     times->collect();
   if (looksForIndexErrors && indexError->count)
@@ -501,6 +508,7 @@ void CudaDevice::prepareCopies(uint32_t count) {
 }
 
 void CudaDevice::beginCopy(CopyStream &copies) {
+  pace();
   check(api.cuEventRecord(copies.ready, stream), [] { return "recording an event"; });
   check(api.cuStreamWaitEvent(copies.stream, copies.ready, 0),
         [] { return "ordering a copy after what is before it"; });
@@ -528,6 +536,7 @@ void CudaDevice::fetch(uint32_t copy, uint64_t offset, const void *source, uint6
 }
 
 void CudaDevice::await(uint32_t copy) {
+  pace();
   check(api.cuStreamWaitEvent(stream, copied[copy], 0),
         [] { return "waiting for a copy to or from the host's memory"; });
 }
@@ -581,6 +590,7 @@ void CudaDevice::prepareMarks(uint32_t count) {
 }
 
 void CudaDevice::mark(uint32_t index) {
+  pace();
   // Without the flag the event would stay inside the graph.
   unsigned flags = recording ? CU_EVENT_RECORD_EXTERNAL : CU_EVENT_RECORD_DEFAULT;
   check(api.cuEventRecordWithFlags(marks[index], stream, flags),

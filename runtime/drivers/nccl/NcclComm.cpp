@@ -1,10 +1,10 @@
 // Communication between GPUs. A lane (two ranks, a direction, a tag) has a stream of its own, so
 // that lanes do not wait for one another; copy engines carry it where both ends reach each other's
 // memory (PeerLanes), else an NCCL communicator of its own. The ranks that sum a class of gradients
-// are a communicator too, on the compute stream. Everything is issued without waiting and may
-// become part of a CUDA graph; what the compute stream waits for it reports to the host, which
-// gives up when nothing moves. Transfers for which the driver's queue has no room yet wait in the
-// lane's own.
+// are a communicator too, on the compute stream. Nothing waits for the device, as long as the host
+// is not too far ahead of it, and all of it may become part of a CUDA graph; what the compute
+// stream waits for it reports to the host, which gives up when nothing moves. Transfers for which
+// the driver's queue has no room yet wait in the lane's own.
 
 #include "../cuda/CudaDevice.h"
 #include "../cuda/Pace.h"
@@ -410,7 +410,6 @@ void NcclComm::watch() {
   if (now - watchedAt > 1'000'000'000)
     seenAt = now;
   watchedAt = now;
-  progress(); // other ranks may wait for it
   uint64_t reported = device.reported();
   auto number = static_cast<uint32_t>(reported);
   if (reported != seen) {
@@ -426,6 +425,7 @@ void NcclComm::watch() {
     if (wait && timeout > 0 && waited > timeout)
       throwTimeout(waited, whom, what.c_str());
     host.checkOthers();
+    progress(); // what others wait for
     for (const auto &[key, link] : links) {
       ncclResult_t state = ncclSuccess;
       if (link.comm)

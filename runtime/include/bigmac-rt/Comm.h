@@ -2,8 +2,8 @@
 //
 // The world of ranks of one training run. Pointers are those of the device that the driver serves.
 // What touches the device is in order with the device's calls: it comes after those before it, and
-// those after it come later. Where the device runs ahead of the host, so do these: only the host
-// collectives and the device's synchronize() wait then.
+// those after it come later. Where the host runs ahead of the device, so do these: only the host
+// collectives, the device's synchronize(), and calls that would be too far ahead wait then.
 //
 // Every wait is bounded: after `timeout` seconds it throws a RuntimeError that names this rank, the
 // other one and the operation (setOperation). The conformance suite in cts/ runs on every driver.

@@ -119,36 +119,42 @@ TEST(Rounds, OfTwoRowsThatAreSummed) {
   EXPECT_EQ(relativeError(tasks.run({x})[0], sum), 0);
 }
 
-// Rows that take a whole block, which goes through several and loads the next one meanwhile.
-TEST(Rounds, OfRowsThatFillABlock) {
-  std::string arguments, sums;
-  std::vector<Tensor> inputs{Tensor::random({1061, 2056}, 1)};
-  for (int i = 0; i < 7; ++i) {
-    const std::string n = std::to_string(i);
-    arguments += ", %b" + n + ": tensor<2056xf32>";
-    sums += "%c" + n + " = nn.broadcast %b" + n + " : tensor<2056xf32> -> tensor<1061x2056xf32>\n" +
-            "%s" + n + " = arith.addf %" + (i ? "s" + std::to_string(i - 1) : "x") + ", %c" + n +
-            " : tensor<1061x2056xf32>\n";
-    inputs.push_back(Tensor::random({2056}, i + 2));
-  }
-  Tasks tasks("func.func @f(%x: tensor<1061x2056xf32>" + arguments +
-              ") -> tensor<1061x2056xf32> {\n" + sums +
-              "%y = nn.softmax %s6 : tensor<1061x2056xf32>\n"
-              "return %y : tensor<1061x2056xf32>\n}");
+// Short rows, of which a block takes several at once, and two in a round; sums of each sample.
+TEST(Rounds, OfTwoRowsOfSamples) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<2x10613x24xf32>, %y: tensor<21226x24xf32>) -> (tensor<2x24xf32>, tensor<24xf32>) {
+    %0 = nn.reduce_sum %x [1] : tensor<2x10613x24xf32>
+    %1 = nn.reduce_sum %y [0] : tensor<21226x24xf32>
+    return %0, %1 : tensor<2x24xf32>, tensor<24xf32>
+  })");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
-  Tensor y({1061, 2056});
-  for (int64_t i = 0; i < 1061; ++i) {
-    double sum = 0;
-    for (int64_t j = 0; j < 2056; ++j) {
-      double x = inputs[0].at({i, j});
-      for (size_t b = 1; b < inputs.size(); ++b)
-        x += inputs[b][j];
-      sum += y.at({i, j}) = std::exp(x);
-    }
-    for (int64_t j = 0; j < 2056; ++j)
-      y.at({i, j}) /= sum;
-  }
-  EXPECT_LT(relativeError(tasks.run(inputs)[0], y), 1e-5);
+  Tensor x = Tensor::randomInts({2, 10613, 24}, 1, -4, 5),
+         y = Tensor::randomInts({21226, 24}, 2, -4, 5);
+  Tensor samples({2, 24}), all({24});
+  for (int64_t s = 0; s < 2; ++s)
+    for (int64_t i = 0; i < 10613; ++i)
+      for (int64_t j = 0; j < 24; ++j) {
+        samples.at({s, j}) += x.at({s, i, j});
+        all[j] += y.at({s * 10613 + i, j});
+      }
+  auto results = tasks.run({x, y});
+  EXPECT_EQ(relativeError(results[0], samples), 0);
+  EXPECT_EQ(relativeError(results[1], all), 0);
+}
+
+// The bias of a large vocabulary: its sums take more registers than kernels should.
+TEST(Rounds, OfVeryLongRowsThatAreSummed) {
+  Tasks tasks(R"(func.func @f(%x: tensor<9x32000xbf16>) -> tensor<32000xf32> {
+    %0 = arith.extf %x : tensor<9x32000xbf16> to tensor<9x32000xf32>
+    %1 = nn.reduce_sum %0 [0] : tensor<9x32000xf32>
+    return %1 : tensor<32000xf32>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor x = Tensor::randomInts({9, 32000}, 1, -4, 5), sum({32000});
+  for (int64_t i = 0; i < 9; ++i)
+    for (int64_t j = 0; j < 32000; ++j)
+      sum[j] += x.at({i, j});
+  EXPECT_EQ(relativeError(tasks.run({x})[0], sum), 0);
 }
 
 // Gradients of query, key and value are computed in one tensor, where their projection's gradient

@@ -23,7 +23,8 @@ template <uint32_t Kernel, size_t Arguments> static void launch(void *const *arg
   bm_cuda_launch(Kernel, 1, 1, 1, 1, 1, 1, params);
 }
 
-const bm_cuda_program kCudaProgram = {fixture_kernel_image, kernels, 5, nullptr, 0, nullptr, 0, 4096};
+const bm_cuda_program kCudaProgram = {
+    fixture_kernel_image, kernels, 5, nullptr, 0, nullptr, 0, 4096};
 const bm_task_fn kCudaTasks[] = {launch<0, 3>, launch<1, 5>, launch<2, 10>, launch<3, 9>,
                                  launch<4, 3>};
 

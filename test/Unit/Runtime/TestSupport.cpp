@@ -89,7 +89,7 @@ Result execute(const std::vector<std::string> &command, const std::vector<std::s
       size_t equals = entry.find('=');
       setenv(entry.substr(0, equals).c_str(), entry.substr(equals + 1).c_str(), 1);
     }
-    // What hangs is ended, with status 124, and all of its ranks.
+    // What hangs is ended; mpirun ends its ranks.
     std::vector<std::string> limited = {"timeout", "--kill-after=10", "300"};
     limited.insert(limited.end(), command.begin(), command.end());
     std::vector<char *> argv;
