@@ -171,6 +171,12 @@ bool Executor::marked(size_t i) const {
 }
 
 void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
+  // The next step's inputs are gathered piece by piece between the calls: a host that may not be far
+  // ahead of the device would begin with them too late.
+  const uint32_t other = 1 - slot;
+  bool gathers = staging[other] && staged[other] != step + 1;
+  if (gathers)
+    staged[other].reset();
   device.mark(0);
   for (const Bytes &range : poisoned)
     device.fill(range.offset, 0xFF, range.size);
@@ -184,6 +190,12 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
         device.upload(instr.offset, staging[slot] + aux[i], plan.bytes(plan.inputs()[instr.index]));
       else
         load(device.address(instr.offset), instr, step, order);
+      try {
+        if (gathers)
+          load(staging[other] + aux[i], instr, step + 1, order);
+      } catch (const RuntimeError &) {
+        gathers = false; // bad data are that step's error, if it comes
+      }
       break;
     case BM_OP_RUN:
       device.run(tasks[instr.index], pointers.data() + aux[i]);
@@ -221,6 +233,8 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
       device.mark(i + 1);
   }
   device.label(nullptr);
+  if (gathers)
+    staged[other] = step + 1;
 }
 
 void Executor::run(uint64_t step, const SampleOrder &order) {
