@@ -85,6 +85,9 @@ Result execute(const std::vector<std::string> &command, const std::vector<std::s
     if (!freopen((dir / "out").c_str(), "w", stdout) ||
         !freopen((dir / "err").c_str(), "w", stderr))
       _exit(126);
+    // A program that is a test itself runs all of it, whatever part this process runs.
+    for (const char *name : {"GTEST_TOTAL_SHARDS", "GTEST_SHARD_INDEX", "GTEST_OUTPUT"})
+      unsetenv(name);
     for (const std::string &entry : env) {
       size_t equals = entry.find('=');
       setenv(entry.substr(0, equals).c_str(), entry.substr(equals + 1).c_str(), 1);

@@ -2,13 +2,15 @@
 //
 // Order and waiting as with NVIDIA's driver, for tests of what the runtime does with them: streams
 // that run beside one another, events, copies, memory that another process opens, words in memory
-// that streams wait for. Kernels do nothing, but for bm_report, so that numbers mean nothing.
+// that streams wait for. Kernels are functions of the host; those that are missing fail to launch.
 //
 // What the driver does to a host that is not careful:
 //   - a stream queues a thousand operations; a call into a full one waits inside;
 //   - what frees memory or an event waits for all streams, holding a lock that every call takes.
 //
 //===----------------------------------------------------------------------===//
+
+#include "Emulated.h"
 
 #include <atomic>
 #include <chrono>
@@ -19,7 +21,6 @@
 #include <cuda.h>
 #include <deque>
 #include <fcntl.h>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -29,16 +30,15 @@
 #include <thread>
 #include <unistd.h>
 
+using namespace bigmac::test;
+
 namespace {
 
-constexpr int kDevices = 2;
+constexpr int kDevices = 8;
 constexpr size_t kQueued = 1024;
 
 std::mutex driver;
 using Call = std::lock_guard<std::mutex>;
-
-/// An operation says whether it is done; one that waits is asked again.
-using Operation = std::function<bool()>;
 
 struct Stream {
   std::mutex mutex;
@@ -143,6 +143,11 @@ CUdeviceptr map(int file, size_t bytes) {
 
 } // namespace
 
+void bigmac::test::enqueue(CUstream stream, Operation operation) {
+  Call call(driver);
+  of(stream).add(std::move(operation));
+}
+
 extern "C" {
 
 CUresult CUDAAPI cuInit(unsigned) { return CUDA_SUCCESS; }
@@ -208,17 +213,13 @@ CUresult CUDAAPI cuFuncLoad(CUfunction) { return CUDA_SUCCESS; }
 CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned, unsigned, unsigned, unsigned,
                                 unsigned, unsigned, unsigned, CUstream stream, void **arguments,
                                 void **) {
-  Operation operation = [] { return true; };
-  if (*reinterpret_cast<std::string *>(function) == "bm_report") {
-    auto *where = *static_cast<volatile uint64_t **>(arguments[0]);
-    auto *count = place<uint32_t>(*static_cast<CUdeviceptr *>(arguments[1]));
-    auto what = *static_cast<uint32_t *>(arguments[2]);
-    operation = [=] {
-      *count = *count + 1;
-      *where = uint64_t(*count) << 32 | what;
-      return true;
-    };
+  const std::string &name = *reinterpret_cast<std::string *>(function);
+  Kernel kernel = findKernel(name);
+  if (!kernel) {
+    std::fprintf(stderr, "emulated driver: there is no kernel %s\n", name.c_str());
+    return CUDA_ERROR_NOT_SUPPORTED;
   }
+  Operation operation = kernel(arguments);
   Call call(driver);
   of(stream).add(operation);
   return CUDA_SUCCESS;
@@ -255,10 +256,13 @@ CUresult CUDAAPI cuMemGetInfo(size_t *available, size_t *whole) {
 }
 CUresult CUDAAPI cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
   Call call(driver);
-  *memory = std::calloc(1, bytes);
-  if (*memory)
-    pinned[static_cast<char *>(*memory)] = bytes;
-  return *memory ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+  constexpr size_t kPage = 4096;
+  *memory = std::aligned_alloc(kPage, (bytes + kPage - 1) / kPage * kPage);
+  if (!*memory)
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  std::memset(*memory, 0, bytes);
+  pinned[static_cast<char *>(*memory)] = bytes;
+  return CUDA_SUCCESS;
 }
 CUresult CUDAAPI cuMemFreeHost(void *memory) {
   Call call(driver);
