@@ -29,6 +29,8 @@
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 using namespace bigmac::test;
 
@@ -106,11 +108,28 @@ auto &memories = *new std::map<CUdeviceptr, Memory>;
 auto &pinned = *new std::map<const char *, size_t>; // bytes of the host's memory, by address
 auto &kernels = *new std::set<std::string>;         // addresses are functions
 
+/// Calls that were captured, to be made again whenever the graph is launched: in the order in which
+/// they were captured, which is one that their graph allows.
+using Graph = std::vector<std::function<void()>>;
+Graph *capture = nullptr; // under way
+
+/// Makes a call, or captures it.
+void submit(std::function<void()> call) {
+  if (capture)
+    capture->push_back(std::move(call));
+  else
+    call();
+}
+
 Stream &of(CUstream stream) { return *reinterpret_cast<Stream *>(stream); }
 Event &of(CUevent event) { return *reinterpret_cast<Event *>(event); }
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void add(CUstream stream, Operation operation) {
+  submit([=] { of(stream).add(operation); });
 }
 
 void waitForAll() {
@@ -123,7 +142,7 @@ template <typename T> volatile T *place(CUdeviceptr at) {
 }
 
 void copy(void *to, const void *from, size_t bytes, CUstream stream) {
-  of(stream).add([=] {
+  add(stream, [=] {
     std::memcpy(to, from, bytes);
     return true;
   });
@@ -145,7 +164,7 @@ CUdeviceptr map(int file, size_t bytes) {
 
 void bigmac::test::enqueue(CUstream stream, Operation operation) {
   Call call(driver);
-  of(stream).add(std::move(operation));
+  add(stream, std::move(operation));
 }
 
 extern "C" {
@@ -221,7 +240,7 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned, unsigned, unsigne
   }
   Operation operation = kernel(arguments);
   Call call(driver);
-  of(stream).add(operation);
+  add(stream, operation);
   return CUDA_SUCCESS;
 }
 
@@ -280,7 +299,7 @@ CUresult CUDAAPI cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t byte
     return CUDA_SUCCESS;
   }
   auto *begin = static_cast<const char *>(from);
-  of(stream).add([to, data = std::string(begin, begin + bytes)] {
+  add(stream, [to, data = std::string(begin, begin + bytes)] {
     std::memcpy(reinterpret_cast<void *>(to), data.data(), data.size());
     return true;
   });
@@ -303,7 +322,7 @@ CUresult CUDAAPI cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t byte
 CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t bytes,
                                  CUstream stream) {
   Call call(driver);
-  of(stream).add([=] {
+  add(stream, [=] {
     std::memset(reinterpret_cast<void *>(to), value, bytes);
     return true;
   });
@@ -356,7 +375,7 @@ CUresult CUDAAPI cuStreamSynchronize(CUstream stream) {
 CUresult CUDAAPI cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
   Call call(driver);
   Event *what = &of(event);
-  of(stream).add([what, number = what->last()] { return what->has(number); });
+  submit([=] { of(stream).add([what, number = what->last()] { return what->has(number); }); });
   return CUDA_SUCCESS;
 }
 CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t value,
@@ -364,7 +383,7 @@ CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t
   if (flags != CU_STREAM_WAIT_VALUE_EQ)
     return CUDA_ERROR_NOT_SUPPORTED;
   Call call(driver);
-  of(stream).add([=] {
+  add(stream, [=] {
     bool equal = *place<cuuint32_t>(at) == value;
     std::atomic_thread_fence(std::memory_order_acquire);
     return equal;
@@ -373,7 +392,7 @@ CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t
 }
 CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr at, cuuint32_t value, unsigned) {
   Call call(driver);
-  of(stream).add([=] {
+  add(stream, [=] {
     std::atomic_thread_fence(std::memory_order_release);
     *place<cuuint32_t>(at) = value;
     return true;
@@ -392,16 +411,18 @@ CUresult CUDAAPI cuEventDestroy(CUevent) {
 CUresult CUDAAPI cuEventRecord(CUevent event, CUstream stream) {
   Call call(driver);
   Event *what = &of(event);
-  uint64_t number;
-  {
-    std::lock_guard lock(what->mutex);
-    number = ++what->recorded;
-  }
-  of(stream).add([=] {
-    std::lock_guard lock(what->mutex);
-    what->reached = number;
-    what->seconds = now();
-    return true;
+  submit([=] {
+    uint64_t number;
+    {
+      std::lock_guard lock(what->mutex);
+      number = ++what->recorded;
+    }
+    of(stream).add([=] {
+      std::lock_guard lock(what->mutex);
+      what->reached = number;
+      what->seconds = now();
+      return true;
+    });
   });
   return CUDA_SUCCESS;
 }
@@ -423,19 +444,39 @@ CUresult CUDAAPI cuEventElapsedTime(float *milliseconds, CUevent from, CUevent t
 }
 
 //===----------------------------------------------------------------------===//
-// Graphs: none
+// Graphs
 //===----------------------------------------------------------------------===//
 
 CUresult CUDAAPI cuStreamBeginCapture(CUstream, CUstreamCaptureMode) {
-  return CUDA_ERROR_NOT_SUPPORTED;
+  Call call(driver);
+  capture = new Graph;
+  return CUDA_SUCCESS;
 }
-CUresult CUDAAPI cuStreamEndCapture(CUstream, CUgraph *) { return CUDA_ERROR_NOT_SUPPORTED; }
+CUresult CUDAAPI cuStreamEndCapture(CUstream, CUgraph *graph) {
+  Call call(driver);
+  *graph = reinterpret_cast<CUgraph>(std::exchange(capture, nullptr));
+  return CUDA_SUCCESS;
+}
 CUresult CUDAAPI cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *) { return CUDA_SUCCESS; }
-CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *, CUgraph, unsigned long long) {
-  return CUDA_ERROR_NOT_SUPPORTED;
+CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsigned long long) {
+  *exec = reinterpret_cast<CUgraphExec>(new Graph(*reinterpret_cast<Graph *>(graph)));
+  return CUDA_SUCCESS;
 }
-CUresult CUDAAPI cuGraphDestroy(CUgraph) { return CUDA_SUCCESS; }
-CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec) { return CUDA_SUCCESS; }
-CUresult CUDAAPI cuGraphLaunch(CUgraphExec, CUstream) { return CUDA_ERROR_NOT_SUPPORTED; }
+CUresult CUDAAPI cuGraphDestroy(CUgraph graph) {
+  delete reinterpret_cast<Graph *>(graph);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec exec) {
+  Call call(driver);
+  waitForAll();
+  delete reinterpret_cast<Graph *>(exec);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI cuGraphLaunch(CUgraphExec exec, CUstream) {
+  Call call(driver);
+  for (const auto &made : *reinterpret_cast<Graph *>(exec))
+    made();
+  return CUDA_SUCCESS;
+}
 
 } // extern "C"

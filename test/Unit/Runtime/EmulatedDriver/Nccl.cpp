@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <memory>
 #include <nccl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,7 +38,7 @@ struct Shared {
 struct Communicator {
   Shared *shared;
   uint32_t ranks, rank;
-  uint64_t issued = 0;
+  uint64_t begun = 0; // collectives; they are all on one stream
 };
 
 Communicator &of(ncclComm_t comm) { return *reinterpret_cast<Communicator *>(comm); }
@@ -50,16 +49,17 @@ ncclResult_t collective(Communicator &comm, const void *send, size_t count, nccl
                         cudaStream_t stream, Take take) {
   if (type != ncclFloat || count > kMostFloats)
     return ncclInvalidArgument;
-  const uint64_t number = ++comm.issued;
-  auto hasPosted = std::make_shared<bool>(false);
-  enqueue(stream, [=, &comm] {
+  // In a graph it runs again and again: each run has its number when it begins.
+  enqueue(stream, [=, &comm, number = uint64_t(0), hasPosted = false]() mutable {
     Shared &shared = *comm.shared;
-    if (!*hasPosted) {
+    if (number == 0)
+      number = ++comm.begun;
+    if (!hasPosted) {
       if (!Shared::reached(shared.taken, comm.ranks, number - 1))
         return false;
       std::memcpy(shared.values[comm.rank], send, count * sizeof(float));
       shared.posted[comm.rank].store(number, std::memory_order_release);
-      *hasPosted = true;
+      hasPosted = true;
     }
     if (!Shared::reached(shared.posted, comm.ranks, number))
       return false;
@@ -99,7 +99,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int ranks, ncclUniqueId id
   while (!Shared::reached(made->shared->posted, made->ranks, 1))
     usleep(100);
   made->shared->taken[rank] = 1;
-  made->issued = 1;
+  made->begun = 1;
   shm_unlink(id.internal);
   *comm = reinterpret_cast<ncclComm_t>(made);
   return ncclSuccess;
