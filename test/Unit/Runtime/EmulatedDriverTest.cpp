@@ -120,3 +120,31 @@ TEST(EmulatedDriver, AKilledRankEndsTheOthers) {
     EXPECT_THAT(result.err, HasSubstr("rank 1 has ended (waited for: ")) << microbatches;
   }
 }
+
+TEST(EmulatedDriver, AKilledRankEndsTheOthersInsideAGraph) {
+  Job job({2, 1, 4, false});
+  Result result = executeApart(2,
+                               {BM_FIXTURE_PROGRAM, "--data", job.dir / "data", "--init",
+                                job.dir / "w.safetensors", "--steps", "100000000"},
+                               emulated({fixtureVariable(job.shape), "BIGMAC_CUDA_LISTS=graph",
+                                         "BM_FIXTURE_SIGNAL=1 3 " + std::to_string(SIGKILL)}));
+  EXPECT_NE(result.status, 0);
+  EXPECT_LT(result.seconds, 60);
+  EXPECT_THAT(result.err, HasSubstr("rank 1 has ended (waited for: "));
+}
+
+/// A kernel's error on one rank, at any point: that rank says what is known of it, and all end.
+TEST(EmulatedDriver, AKernelsErrorIsSaid) {
+  for (const char *lists : {"graph", "issue", "check"})
+    for (uint32_t ranks : {1u, 2u}) {
+      Job job({ranks, 1, 4, false});
+      Result result = job.start(
+          {"--steps", "3"},
+          emulated({"BIGMAC_CUDA_LISTS=" + std::string(lists), "BM_EMULATED_FAULT=fixture_head"}));
+      EXPECT_EQ(result.status, 1) << lists << " " << ranks << result.err;
+      EXPECT_LT(result.seconds, 60);
+      EXPECT_THAT(result.err,
+                  HasSubstr("error: rank " + std::to_string(ranks - 1) + ": step 0: CUDA: "))
+          << lists << " " << ranks;
+    }
+}

@@ -42,6 +42,12 @@ constexpr size_t kQueued = 1024;
 std::mutex driver;
 using Call = std::lock_guard<std::mutex>;
 
+/// A kernel has made an error, such as a bad access: no call succeeds any more. The kernel that
+/// BM_EMULATED_FAULT names does so.
+std::atomic<bool> broken = false;
+
+CUresult state() { return broken ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS; }
+
 struct Stream {
   std::mutex mutex;
   std::condition_variable changed;
@@ -72,7 +78,7 @@ private:
       changed.wait(lock, [&] { return !queue.empty(); });
       Operation operation = queue.front();
       lock.unlock();
-      while (!operation())
+      while (!broken && !operation())
         std::this_thread::sleep_for(std::chrono::microseconds(20));
       lock.lock();
       queue.pop_front();
@@ -169,10 +175,10 @@ void bigmac::test::enqueue(CUstream stream, Operation operation) {
 
 extern "C" {
 
-CUresult CUDAAPI cuInit(unsigned) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuInit(unsigned) { return state(); }
 CUresult CUDAAPI cuDriverGetVersion(int *version) {
   *version = CUDA_VERSION;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuGetErrorName(CUresult, const char **text) {
   *text = "CUDA_ERROR";
@@ -189,46 +195,46 @@ CUresult CUDAAPI cuGetErrorString(CUresult, const char **text) {
 
 CUresult CUDAAPI cuDeviceGetCount(int *count) {
   *count = kDevices;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuDeviceGet(CUdevice *device, int ordinal) {
   *device = ordinal;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuDeviceGetName(char *name, int length, CUdevice) {
   std::snprintf(name, length, "emulated GPU");
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuDeviceGetUuid(CUuuid *uuid, CUdevice device) {
   std::memset(uuid->bytes, device + 1, sizeof(uuid->bytes));
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuDeviceGetAttribute(int *value, CUdevice_attribute which, CUdevice) {
   *value = which == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 9 : 0;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
   *context = nullptr;
-  return CUDA_SUCCESS;
+  return state();
 }
-CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice) { return CUDA_SUCCESS; }
-CUresult CUDAAPI cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuDevicePrimaryCtxRelease(CUdevice) { return state(); }
+CUresult CUDAAPI cuCtxSetCurrent(CUcontext) { return state(); }
 CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *) {
   *module = nullptr;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuModuleUnload(CUmodule) {
   Call call(driver);
   waitForAll();
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuModuleGetFunction(CUfunction *function, CUmodule, const char *name) {
   Call call(driver);
   *function = reinterpret_cast<CUfunction>(const_cast<std::string *>(&*kernels.insert(name).first));
-  return CUDA_SUCCESS;
+  return state();
 }
-CUresult CUDAAPI cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; }
-CUresult CUDAAPI cuFuncLoad(CUfunction) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return state(); }
+CUresult CUDAAPI cuFuncLoad(CUfunction) { return state(); }
 CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned, unsigned, unsigned, unsigned,
                                 unsigned, unsigned, unsigned, CUstream stream, void **arguments,
                                 void **) {
@@ -239,9 +245,12 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned, unsigned, unsigne
     return CUDA_ERROR_NOT_SUPPORTED;
   }
   Operation operation = kernel(arguments);
+  const char *faulty = std::getenv("BM_EMULATED_FAULT");
+  if (faulty && name == faulty)
+    operation = [] { return broken = true; };
   Call call(driver);
   add(stream, operation);
-  return CUDA_SUCCESS;
+  return state();
 }
 
 //===----------------------------------------------------------------------===//
@@ -267,11 +276,11 @@ CUresult CUDAAPI cuMemFree(CUdeviceptr memory) {
   munmap(reinterpret_cast<void *>(memory), it->second.bytes);
   close(it->second.file);
   memories.erase(it);
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuMemGetInfo(size_t *available, size_t *whole) {
   *available = *whole = size_t(64) << 30;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
   Call call(driver);
@@ -281,14 +290,14 @@ CUresult CUDAAPI cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
     return CUDA_ERROR_OUT_OF_MEMORY;
   std::memset(*memory, 0, bytes);
   pinned[static_cast<char *>(*memory)] = bytes;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuMemFreeHost(void *memory) {
   Call call(driver);
   waitForAll();
   pinned.erase(static_cast<char *>(memory));
   std::free(memory);
-  return CUDA_SUCCESS;
+  return state();
 }
 /// Of other memory than pinned the driver takes a copy before it returns ...
 CUresult CUDAAPI cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t bytes,
@@ -296,14 +305,14 @@ CUresult CUDAAPI cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t byte
   Call call(driver);
   if (isPinned(from)) {
     copy(reinterpret_cast<void *>(to), from, bytes, stream);
-    return CUDA_SUCCESS;
+    return state();
   }
   auto *begin = static_cast<const char *>(from);
   add(stream, [to, data = std::string(begin, begin + bytes)] {
     std::memcpy(reinterpret_cast<void *>(to), data.data(), data.size());
     return true;
   });
-  return CUDA_SUCCESS;
+  return state();
 }
 /// ... or waits.
 CUresult CUDAAPI cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
@@ -311,13 +320,13 @@ CUresult CUDAAPI cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t bytes, CUs
   copy(to, reinterpret_cast<const void *>(from), bytes, stream);
   if (!isPinned(to))
     of(stream).synchronize();
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
                                    CUstream stream) {
   Call call(driver);
   copy(reinterpret_cast<void *>(to), reinterpret_cast<const void *>(from), bytes, stream);
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t bytes,
                                  CUstream stream) {
@@ -326,7 +335,7 @@ CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t byt
     std::memset(reinterpret_cast<void *>(to), value, bytes);
     return true;
   });
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr memory) {
   Call call(driver);
@@ -336,7 +345,7 @@ CUresult CUDAAPI cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr memory) {
   std::memset(handle->reserved, 0, sizeof(handle->reserved));
   std::snprintf(handle->reserved, sizeof(handle->reserved), "/proc/%d/fd/%d", getpid(),
                 it->second.file);
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuIpcOpenMemHandle(CUdeviceptr *memory, CUipcMemHandle handle, unsigned) {
   Call call(driver);
@@ -351,7 +360,7 @@ CUresult CUDAAPI cuIpcOpenMemHandle(CUdeviceptr *memory, CUipcMemHandle handle, 
 CUresult CUDAAPI cuIpcCloseMemHandle(CUdeviceptr) {
   Call call(driver);
   waitForAll();
-  return CUDA_SUCCESS;
+  return state();
 }
 
 //===----------------------------------------------------------------------===//
@@ -361,22 +370,22 @@ CUresult CUDAAPI cuIpcCloseMemHandle(CUdeviceptr) {
 CUresult CUDAAPI cuStreamCreate(CUstream *stream, unsigned) {
   Call call(driver);
   *stream = reinterpret_cast<CUstream>(&streams.emplace_back());
-  return CUDA_SUCCESS;
+  return state();
 }
-CUresult CUDAAPI cuStreamDestroy(CUstream) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuStreamDestroy(CUstream) { return state(); }
 CUresult CUDAAPI cuStreamQuery(CUstream stream) {
   Call call(driver);
-  return of(stream).isIdle() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+  return of(stream).isIdle() ? state() : CUDA_ERROR_NOT_READY;
 }
 CUresult CUDAAPI cuStreamSynchronize(CUstream stream) {
   of(stream).synchronize();
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
   Call call(driver);
   Event *what = &of(event);
   submit([=] { of(stream).add([what, number = what->last()] { return what->has(number); }); });
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t value,
                                      unsigned flags) {
@@ -388,7 +397,7 @@ CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t
     std::atomic_thread_fence(std::memory_order_acquire);
     return equal;
   });
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr at, cuuint32_t value, unsigned) {
   Call call(driver);
@@ -397,16 +406,16 @@ CUresult CUDAAPI cuStreamWriteValue32(CUstream stream, CUdeviceptr at, cuuint32_
     *place<cuuint32_t>(at) = value;
     return true;
   });
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuEventCreate(CUevent *event, unsigned) {
   *event = reinterpret_cast<CUevent>(new Event);
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuEventDestroy(CUevent) {
   Call call(driver);
   waitForAll();
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuEventRecord(CUevent event, CUstream stream) {
   Call call(driver);
@@ -424,23 +433,23 @@ CUresult CUDAAPI cuEventRecord(CUevent event, CUstream stream) {
       return true;
     });
   });
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned) {
   return cuEventRecord(event, stream);
 }
 CUresult CUDAAPI cuEventQuery(CUevent event) {
   Call call(driver);
-  return of(event).has(of(event).last()) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+  return of(event).has(of(event).last()) ? state() : CUDA_ERROR_NOT_READY;
 }
 CUresult CUDAAPI cuEventSynchronize(CUevent event) {
   while (!of(event).has(of(event).last()))
     std::this_thread::sleep_for(std::chrono::microseconds(20));
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
   *milliseconds = static_cast<float>(1e3 * (of(to).seconds - of(from).seconds));
-  return CUDA_SUCCESS;
+  return state();
 }
 
 //===----------------------------------------------------------------------===//
@@ -450,33 +459,33 @@ CUresult CUDAAPI cuEventElapsedTime(float *milliseconds, CUevent from, CUevent t
 CUresult CUDAAPI cuStreamBeginCapture(CUstream, CUstreamCaptureMode) {
   Call call(driver);
   capture = new Graph;
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuStreamEndCapture(CUstream, CUgraph *graph) {
   Call call(driver);
   *graph = reinterpret_cast<CUgraph>(std::exchange(capture, nullptr));
-  return CUDA_SUCCESS;
+  return state();
 }
-CUresult CUDAAPI cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *) { return CUDA_SUCCESS; }
+CUresult CUDAAPI cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *) { return state(); }
 CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsigned long long) {
   *exec = reinterpret_cast<CUgraphExec>(new Graph(*reinterpret_cast<Graph *>(graph)));
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuGraphDestroy(CUgraph graph) {
   delete reinterpret_cast<Graph *>(graph);
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec exec) {
   Call call(driver);
   waitForAll();
   delete reinterpret_cast<Graph *>(exec);
-  return CUDA_SUCCESS;
+  return state();
 }
 CUresult CUDAAPI cuGraphLaunch(CUgraphExec exec, CUstream) {
   Call call(driver);
   for (const auto &made : *reinterpret_cast<Graph *>(exec))
     made();
-  return CUDA_SUCCESS;
+  return state();
 }
 
 } // extern "C"
