@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
 #include <numeric>
 
 namespace bigmac::rt::cts {
@@ -28,6 +29,14 @@ protected:
     device.download(values.data(), offset, count * 4);
     device.synchronize();
     return values;
+  }
+  void sum(Comm::Region region) {
+    comm.beginSum(device, region);
+    comm.endSum(device, region);
+  }
+  void gather(Comm::Region region) {
+    comm.beginGather(device, region);
+    comm.endGather(device, region);
   }
   void SetUp() override { comm.barrier(); }
 };
@@ -153,59 +162,71 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
   if (size == 1)
     groups[1] = {0};
   groups.push_back({rank}); // each rank its own group
-  for (const auto &group : groups)
-    if (std::find(group.begin(), group.end(), rank) != group.end())
-      comm.prepareGroup(group);
-  comm.connect();
+  constexpr uint64_t kScratch = 2 << 20;
+  struct Prepared {
+    const std::vector<uint32_t> &group;
+    uint64_t shard;
+    ptrdiff_t self;
+    Comm::Region region;
+  };
+  std::vector<Prepared> all;
   for (const auto &group : groups)
     for (uint64_t shard : {16u, 1000 * 16u}) {
       auto self = std::find(group.begin(), group.end(), rank) - group.begin();
       if (self == static_cast<ptrdiff_t>(group.size()))
         continue;
-      uint64_t n = shard * group.size(), scratch = 2 << 20;
-      auto mine = pattern(n, rank);
-      write(0, mine);
-      ShardedRegion region{group,           static_cast<uint32_t>(self), floats(0), shard,
-                           floats(scratch), 4096 * group.size()};
-      comm.reduceScatter(device, region);
-      auto first = read(0, n);
-      write(0, mine);
-      comm.reduceScatter(device, region);
-      auto got = read(0, n);
-      ASSERT_EQ(got, first) << "not the same bits";
-      std::vector<float> want = mine;
-      std::vector<std::vector<float>> all;
-      for (uint32_t r : group)
-        all.push_back(pattern(n, r));
-      for (uint64_t i = self * shard; i < (self + 1) * shard; ++i) {
-        want[i] = all[0][i];
-        for (size_t j = 1; j < group.size(); ++j)
-          want[i] += all[j][i];
-      }
-      // The order of a sum does not show with two ranks, and its error is below one part in 2^22
-      // of the largest partial sum for the few that these tests have.
-      float slack = theDriver->groupOrder || group.size() <= 2 ? 0 : group.size() * 0x1p-22f;
-      for (uint64_t i = 0; i < n; ++i)
-        ASSERT_NEAR(got[i], want[i], slack)
-            << "group of " << group.size() << ", shard " << shard << ", element " << i;
-
-      write(0, std::vector<float>(n, -1));
-      write(self * shard * 4, std::vector<float>(shard, float(rank)));
-      comm.allGather(device, region);
-      got = read(0, n);
-      for (uint64_t i = 0; i < n; ++i)
-        ASSERT_EQ(got[i], group[i / shard]);
+      all.push_back({group, shard, self,
+                     comm.prepareRegion({group, static_cast<uint32_t>(self), floats(0), shard,
+                                         floats(kScratch), 4096 * group.size()})});
     }
+  comm.connect();
+  for (const auto &[group, shard, self, region] : all) {
+    uint64_t n = shard * group.size();
+    auto mine = pattern(n, rank);
+    write(0, mine);
+    sum(region);
+    auto first = read(0, n);
+    write(0, mine);
+    sum(region);
+    auto got = read(0, n);
+    ASSERT_EQ(got, first) << "not the same bits";
+    std::vector<float> want = mine;
+    std::vector<std::vector<float>> parts;
+    for (uint32_t r : group)
+      parts.push_back(pattern(n, r));
+    for (uint64_t i = self * shard; i < (self + 1) * shard; ++i) {
+      want[i] = parts[0][i];
+      for (size_t j = 1; j < group.size(); ++j)
+        want[i] += parts[j][i];
+    }
+    // The order of a sum does not show with two ranks, and its error is below one part in 2^22
+    // of the largest partial sum for the few that these tests have.
+    float slack = theDriver->groupOrder || group.size() <= 2 ? 0 : group.size() * 0x1p-22f;
+    for (uint64_t i = 0; i < n; ++i)
+      ASSERT_NEAR(got[i], want[i], slack)
+          << "group of " << group.size() << ", shard " << shard << ", element " << i;
+
+    write(0, std::vector<float>(n, -1));
+    write(self * shard * 4, std::vector<float>(shard, float(rank)));
+    gather(region);
+    got = read(0, n);
+    for (uint64_t i = 0; i < n; ++i)
+      ASSERT_EQ(got[i], group[i / shard]);
+  }
 }
 
 /// Sums of bf16 numbers that are exact in any order and rounding.
 TEST_F(CommCts, ReduceScatterAndAllGatherOfBFloat16) {
   std::vector<uint32_t> group(size);
   std::iota(group.begin(), group.end(), 0u);
-  comm.prepareGroup(group);
+  constexpr uint64_t kScratch = 2 << 20;
+  std::map<uint64_t, Comm::Region> regions; // by shard
+  for (uint64_t shard : {16u, 1000 * 16u})
+    regions[shard] = comm.prepareRegion(
+        {group, rank, device.address(64), shard, floats(kScratch), 4096 * size, BM_BF16});
   comm.connect();
-  for (uint64_t shard : {16u, 1000 * 16u}) {
-    uint64_t n = shard * size, scratch = 2 << 20;
+  for (auto [shard, region] : regions) {
+    uint64_t n = shard * size;
     auto value = [&](uint64_t i, uint32_t r) { return float((i * 7 + r) % 16) - 8; };
     std::vector<uint16_t> mine(n), got(n);
     for (uint64_t i = 0; i < n; ++i)
@@ -217,10 +238,8 @@ TEST_F(CommCts, ReduceScatterAndAllGatherOfBFloat16) {
         device.download(got.data(), 64, n * 2);
       device.synchronize();
     };
-    ShardedRegion region{group,       rank,   device.address(64), shard, floats(scratch),
-                         4096 * size, BM_BF16};
     transfer(true);
-    comm.reduceScatter(device, region);
+    sum(region);
     transfer(false);
     for (uint64_t i = 0; i < n; ++i) {
       float want = value(i, rank);
@@ -234,10 +253,76 @@ TEST_F(CommCts, ReduceScatterAndAllGatherOfBFloat16) {
     for (uint64_t i = 0; i < n; ++i)
       mine[i] = i / shard == rank ? toBFloat16(float(rank)) : 0xffff;
     transfer(true);
-    comm.allGather(device, region);
+    gather(region);
     transfer(false);
     for (uint64_t i = 0; i < n; ++i)
       ASSERT_EQ(fromBFloat16(got[i]), i / shard);
+  }
+}
+
+/// As a step does it: sums begin in a list, each as soon as its gradients are computed, and end
+/// after it; what the device computes meanwhile is not disturbed. The list is kept and started
+/// again. One region is larger than drivers move at once.
+TEST_F(CommCts, SumsBesideTheCallsOfAList) {
+  struct Summed {
+    uint64_t shard, offset; // elements, bytes
+    Comm::Region region;
+  };
+  const uint64_t kScratch = 1 << 20;
+  std::vector<uint32_t> group(size);
+  std::iota(group.begin(), group.end(), 0u);
+  std::vector<Summed> all;
+  uint64_t offset = 2 << 20, most = 0;
+  for (uint64_t elements : {1u << 10, 6u << 20, 1u << 16}) {
+    uint64_t shard = elements / size / BM_SHARD_ALIGN * BM_SHARD_ALIGN;
+    all.push_back({shard, offset,
+                   comm.prepareRegion({group, rank, floats(offset), shard, floats(kScratch),
+                                       uint64_t(BM_SCRATCH_MIN) * size})});
+    most = std::max(most, shard * size);
+    offset += shard * size * 4 + 4096;
+  }
+  comm.connect();
+  auto value = [](uint64_t i, uint32_t r, uint32_t step) { return float((i * 7 + r + step) % 16); };
+  auto *values = static_cast<float *>(device.hostMemory(most * 4));
+  for (uint32_t step = 0; step < 5; ++step) {
+    for (uint64_t i = 0; i < most; ++i)
+      values[i] = value(i, rank, step);
+    if (!device.replay(0)) {
+      device.beginList(0);
+      for (const Summed &each : all) {
+        device.upload(each.offset, values, each.shard * size * 4);
+        device.scale(each.offset, each.shard * size, 2);
+        comm.beginSum(device, each.region);
+        for (int calls = 0; calls < 20; ++calls)
+          device.scale(0, 1, 1.5);
+      }
+      device.endList();
+    }
+    auto check = [&](const Summed &each, bool gathered) {
+      auto got = read(each.offset, each.shard * size);
+      for (uint64_t i = 0; i < got.size(); ++i) {
+        float want = 2 * value(i, rank, step);
+        if (gathered || i / each.shard == rank) {
+          want = 0;
+          for (uint32_t r = 0; r < size; ++r)
+            want += (gathered ? 1 : 2) * value(i, r, step);
+        }
+        if (got[i] != want)
+          ASSERT_EQ(got[i], want) << "step " << step << ", shards of " << each.shard << ", element "
+                                  << i;
+      }
+    };
+    for (const Summed &each : all) {
+      comm.endSum(device, each.region);
+      check(each, false);
+      // Every rank changes its shard, as the optimizer does, and gathers the others'.
+      device.scale(each.offset + rank * each.shard * 4, each.shard, 0.5);
+      comm.beginGather(device, each.region);
+    }
+    for (const Summed &each : all) {
+      comm.endGather(device, each.region);
+      check(each, true);
+    }
   }
 }
 

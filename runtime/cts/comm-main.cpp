@@ -23,7 +23,7 @@ static std::unique_ptr<Comm> makeTcp() {
 }
 
 /// Large enough for the suite's regions.
-static constexpr uint64_t kArena = 4 << 20;
+static constexpr uint64_t kArena = 64 << 20;
 
 static int runNccl(int argc, char **argv) {
 #ifdef BM_WITH_CUDA

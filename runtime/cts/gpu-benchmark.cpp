@@ -139,14 +139,19 @@ static void transfers(Device &device, Comm &comm) {
     std::printf("%-44s %10.1f us alone, %.1f us beside\n", "AdamW beside a receive that waits",
                 alone * 1e6, beside * 1e6);
   // The sum and gather of gradients.
-  std::vector<uint32_t> group = {0, 1};
-  comm.prepareGroup(group);
-  comm.connect();
   for (uint64_t elements : {1 * kMiB, 128 * kMiB}) {
-    ShardedRegion region{group, comm.rank(), device.address(0), elements / 2, nullptr, 0};
+    Comm::Region region =
+        comm.prepareRegion({{0, 1}, comm.rank(), device.address(0), elements / 2, nullptr, 0});
+    comm.connect();
     comm.barrier();
-    double sum = secondsOf(device, 5, [&] { comm.reduceScatter(device, region); });
-    double gather = secondsOf(device, 5, [&] { comm.allGather(device, region); });
+    double sum = secondsOf(device, 5, [&] {
+      comm.beginSum(device, region);
+      comm.endSum(device, region);
+    });
+    double gather = secondsOf(device, 5, [&] {
+      comm.beginGather(device, region);
+      comm.endGather(device, region);
+    });
     char text[64];
     std::snprintf(text, sizeof(text), "reduce-scatter of %llu MiB over 2",
                   static_cast<unsigned long long>(elements * 4 / kMiB));

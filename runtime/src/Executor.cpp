@@ -7,14 +7,17 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 namespace bigmac::rt {
 
 Executor::Executor(const PlanView &plan, uint32_t worldRank, Device &device, Comm &comm,
-                   const bm_task_fn *tasks, const Data &data, Trace &trace, bool poison)
+                   const bm_task_fn *tasks, const Data &data, Trace &trace,
+                   std::multimap<size_t, Comm::Region> sums, bool poison)
     : plan(plan), replica(worldRank / plan.header().ranks),
       rank(plan.ranks()[worldRank % plan.header().ranks]), instrs(plan.instrs(rank)),
-      device(device), comm(comm), tasks(tasks), data(data), trace(trace), poison(poison) {
+      device(device), comm(comm), tasks(tasks), data(data), trace(trace), sums(std::move(sums)),
+      poison(poison) {
   aux.resize(instrs.size());
   // Argument lists are shared in the image; the pointers are shared too.
   std::map<std::pair<uint64_t, uint64_t>, size_t> lists;
@@ -171,8 +174,8 @@ bool Executor::marked(size_t i) const {
 }
 
 void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
-  // The next step's inputs are gathered piece by piece between the calls: a host that may not be far
-  // ahead of the device would begin with them too late.
+  // The next step's inputs are gathered piece by piece between the calls: a host that may not be
+  // far ahead of the device would begin with them too late.
   const uint32_t other = 1 - slot;
   bool gathers = staging[other] && staged[other] != step + 1;
   if (gathers)
@@ -229,6 +232,8 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
       device.copy(instr.offset, instr.u.source, instr.bytes);
       break;
     }
+    for (auto [from, end] = sums.equal_range(i); from != end; ++from)
+      comm.beginSum(device, from->second);
     if (marked(i))
       device.mark(i + 1);
   }

@@ -9,6 +9,7 @@
 #include "bigmac-rt/Device.h"
 #include "bigmac-rt/PlanView.h"
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,10 +21,12 @@ namespace bigmac::rt {
 /// allocating.
 class Executor {
 public:
-  /// `poison`: each step begins with NaN in every byte that does not outlive a step, so that a read
-  /// of what was not written shows.
+  /// `sums`: those of gradients, by the instruction after which they may begin. `poison`: each step
+  /// begins with NaN in every byte that does not outlive a step, so that a read of what was not
+  /// written shows.
   Executor(const PlanView &plan, uint32_t worldRank, Device &device, Comm &comm,
-           const bm_task_fn *tasks, const Data &data, Trace &trace, bool poison);
+           const bm_task_fn *tasks, const Data &data, Trace &trace,
+           std::multimap<size_t, Comm::Region> sums, bool poison);
 
   /// Runs the list for the data of step `step`.
   void run(uint64_t step, const SampleOrder &order);
@@ -65,6 +68,7 @@ private:
   const bm_task_fn *tasks;
   const Data &data;
   Trace &trace;
+  std::multimap<size_t, Comm::Region> sums;
 
   /// For each instruction: RUN: first argument in `pointers`; SEND, RECV, WAIT: a request; RECORD:
   /// its place in `records`; LOAD_INPUT: its place in `staging`. Copies are known by their slot.

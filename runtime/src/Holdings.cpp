@@ -21,7 +21,7 @@ Holdings::Holdings(const PlanView &plan, uint32_t worldRank)
          gradType = static_cast<bm_dtype>(entry.grad_dtype),
          momentType = static_cast<bm_dtype>(entry.moment_dtype);
     if (isTrained) {
-      HeldClass held{*mine, type, gradType, {}, 0, plan.shardElements(entry)};
+      HeldClass held{c, *mine, type, gradType, {}, 0, plan.shardElements(entry)};
       for (uint32_t d = 0; d < plan.header().replicas; ++d)
         for (const bm_member &member : members)
           held.group.push_back(d * plan.header().ranks + member.rank);

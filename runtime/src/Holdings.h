@@ -12,6 +12,7 @@ namespace bigmac::rt {
 
 /// A trained class that this rank belongs to.
 struct HeldClass {
+  uint32_t index;              // in the plan
   bm_member at;                // where this rank keeps it
   bm_dtype type, gradType;     // of the parameters and of their gradients
   std::vector<uint32_t> group; // world ranks, in shard order

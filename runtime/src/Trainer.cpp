@@ -175,7 +175,7 @@ void Trainer::save() {
 
 void Trainer::train() {
   executor.emplace(plan, comm.rank(), device, comm, program.tasks, *data, trace,
-                   std::getenv("BIGMAC_POISON") != nullptr);
+                   update->sumsAfter(), std::getenv("BIGMAC_POISON") != nullptr);
   comm.setOperation("connecting the ranks");
   comm.connect();
   values.assign(plan.scalars().size() * plan.header().replicas * plan.header().microbatches + 1, 0);
@@ -256,10 +256,9 @@ void Trainer::step() {
   uint64_t begin = nowNs();
   executor->run(sampleStep, order);
   uint64_t reduceBegin = nowNs();
-  update->sumGradients();
   std::fill(values.begin(), values.end(), 0);
   executor->addRecords(std::span(values).first(values.size() - 1));
-  values.back() = update->sumSquares();
+  values.back() = update->sumGradients();
   comm.setOperation("sums over the world");
   comm.allSum(values);
   uint64_t reduceEnd = nowNs();
@@ -289,7 +288,6 @@ void Trainer::finish(StepRecord &record, double gradSquares, double factor, uint
     progress.skippedInARow = 0;
     update->step({record.lr, options.betas[0], options.betas[1], options.eps, options.weightDecay,
                   factor, clip, progress.optimizerSteps});
-    update->gatherParameters();
   } else {
     ++progress.skippedInARow;
   }

@@ -1,62 +1,74 @@
 #include "Update.h"
 
+#include "GradientOrder.h"
 #include "bigmac-rt/Hash.h"
 #include "bigmac-rt/PlanWriter.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace bigmac::rt {
 
 Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, Comm &comm)
     : holdings(holdings), device(device), comm(comm),
-      scratchOffset(plan.ranks()[holdings.pipelineRank].scratch_offset),
-      scratchBytes(plan.ranks()[holdings.pipelineRank].scratch_bytes),
       squares(static_cast<double *>(device.hostMemory(holdings.trained.size() * sizeof(double)))) {
-  for (const HeldClass &held : holdings.trained)
-    comm.prepareGroup(held.group);
+  const bm_rank &rank = plan.ranks()[holdings.pipelineRank];
+  std::vector<size_t> lasts = lastUsesOfGradients(plan, holdings.pipelineRank);
+  size_t before = 0; // sums begin in one order on all ranks
+  for (uint32_t index : gradientOrder(plan)) {
+    auto held = std::find_if(holdings.trained.begin(), holdings.trained.end(),
+                             [&](const HeldClass &c) { return c.index == index; });
+    if (held == holdings.trained.end())
+      continue;
+    auto region = [&](uint64_t offset, bm_dtype type) {
+      return comm.prepareRegion({held->group, held->self, device.address(offset),
+                                 held->shardElements, device.address(rank.scratch_offset),
+                                 rank.scratch_bytes, type});
+    };
+    before = std::max(before, lasts[index]);
+    classes.push_back({&*held,
+                       region(held->at.grad_offset, held->gradType),
+                       region(held->at.param_offset, held->type),
+                       before,
+                       {}});
+    for (const Segment &segment : holdings.segments)
+      if (segment.trained && plan.params()[segment.param].class_index == index)
+        classes.back().segments.push_back(&segment);
+  }
 }
 
-ShardedRegion Update::region(const HeldClass &held, uint64_t offset, bm_dtype type) {
-  return {held.group,
-          held.self,
-          device.address(offset),
-          held.shardElements,
-          device.address(scratchOffset),
-          scratchBytes,
-          type};
+std::multimap<size_t, Comm::Region> Update::sumsAfter() const {
+  std::multimap<size_t, Comm::Region> after;
+  for (const Class &each : classes)
+    after.emplace(each.completeAfter, each.gradients);
+  return after;
 }
 
-void Update::sumGradients() {
+double Update::sumGradients() {
   comm.setOperation("gradient sums");
-  for (const HeldClass &held : holdings.trained)
-    comm.reduceScatter(device, region(held, held.at.grad_offset, held.gradType));
-}
-
-double Update::sumSquares() {
-  for (size_t i = 0; i < holdings.trained.size(); ++i) {
-    const HeldClass &held = holdings.trained[i];
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const HeldClass &held = *classes[i].held;
+    comm.endSum(device, classes[i].gradients);
     uint64_t shard = held.self * held.shardElements * elementBytes(held.gradType);
     device.sumSquares(&squares[i], held.at.grad_offset + shard, held.shardElements, held.gradType);
   }
   device.synchronize();
-  return std::accumulate(squares, squares + holdings.trained.size(), 0.0);
+  return std::accumulate(squares, squares + classes.size(), 0.0);
 }
 
 void Update::step(const AdamW &how) {
-  for (const Segment &s : holdings.segments) {
-    if (!s.trained)
-      continue;
-    AdamW mine = how;
-    if (!s.decays)
-      mine.weightDecay = 0;
-    device.adamW(mine, s.at);
+  for (const Class &each : classes) {
+    for (const Segment *segment : each.segments) {
+      AdamW mine = how;
+      if (!segment->decays)
+        mine.weightDecay = 0;
+      device.adamW(mine, segment->at);
+    }
+    comm.beginGather(device, each.parameters);
   }
-}
-
-void Update::gatherParameters() {
   comm.setOperation("gathering parameters");
-  for (const HeldClass &held : holdings.trained)
-    comm.allGather(device, region(held, held.at.param_offset, held.type));
+  for (const Class &each : classes)
+    comm.endGather(device, each.parameters);
 }
 
 uint64_t Update::weightsHash() {

@@ -7,7 +7,9 @@
 #include "bigmac-rt/Comm.h"
 #include "bigmac-rt/Device.h"
 
+#include <map>
 #include <string>
+#include <vector>
 
 namespace bigmac::rt {
 
@@ -16,25 +18,31 @@ class Update {
 public:
   Update(const PlanView &plan, const Holdings &holdings, Device &device, Comm &comm);
 
-  /// Sums each class's gradients over the ranks that hold it; this rank's shard is complete then.
-  void sumGradients();
-  /// Of this rank's shards: the sum over the world counts each element of the model once.
-  double sumSquares();
+  /// Which sums may begin after which instruction of this rank's list.
+  std::multimap<size_t, Comm::Region> sumsAfter() const;
+
+  /// Ends the sums of gradients over the ranks that hold them: this rank's shards are complete
+  /// then. Gives the sum of their squares: over the world it counts each element of the model once.
+  double sumGradients();
   /// AdamW on this rank's shards, then every rank's shards everywhere. `how.weightDecay` is of the
   /// parameters that decay.
   void step(const AdamW &how);
-  void gatherParameters();
   /// Collective: a hash of all weights in an order that the plan fixes; on rank 0.
   uint64_t weightsHash();
 
 private:
-  ShardedRegion region(const HeldClass &held, uint64_t offset, bm_dtype type);
+  struct Class {
+    const HeldClass *held;
+    Comm::Region gradients, parameters;
+    size_t completeAfter; // instruction
+    std::vector<const Segment *> segments;
+  };
 
   const Holdings &holdings;
   Device &device;
   Comm &comm;
-  uint64_t scratchOffset, scratchBytes;
-  double *squares; // of each trained class
+  std::vector<Class> classes; // in the order in which all ranks sum and gather
+  double *squares;            // of each class, in that order
 };
 
 } // namespace bigmac::rt

@@ -32,12 +32,18 @@ uint64_t ParameterLayout::gradientOffset(StringRef name, int64_t rank) const {
 static bm_dtype dtypeOf(Type type) { return type.isBF16() ? BM_BF16 : BM_F32; }
 
 namespace {
+/// Which tasks use a parameter: component, and of the LLM the stage.
+using Users = std::set<std::pair<Component, int64_t>>;
+
 /// What parameters of one class have in common. Types compare by their dtype, so that the order of
 /// classes is that of the program.
 struct ClassKey {
   bool trained, master;
   bm_dtype element, gradient;
   std::set<int64_t> ranks;
+  /// Of trained ones: their gradients are complete at the same time, and are summed over ranks
+  /// while others are still computed.
+  Users users;
   auto operator<=>(const ClassKey &) const = default;
 };
 } // namespace
@@ -45,6 +51,7 @@ struct ClassKey {
 ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module,
                                          int64_t replicas) {
   std::map<StringRef, std::set<int64_t>> holders;
+  std::map<StringRef, Users> users;
   // Tasks say in their functions what type they accumulate a gradient in.
   llvm::DenseMap<StringRef, Type> gradients;
   SymbolTable symbols(module);
@@ -59,6 +66,7 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
     for (ArrayAttr names : {task.getParameters(), task.getGradients()})
       for (auto name : names.getAsRange<FlatSymbolRefAttr>()) {
         std::set<int64_t> &ranks = holders[name.getValue()];
+        users[name.getValue()].insert({task.getComponent(), task.getStage()});
         planning::RankRange range = program.ranksOf(task.getComponent());
         if (task.getComponent() == Component::llm)
           ranks.insert(range.rankOf(task.getStage()));
@@ -74,7 +82,7 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
     if (it == holders.end())
       continue;
     layout.parameters.push_back(parameter);
-    ClassKey key{parameter.getTrained(), parameter.getMaster(), BM_F32, BM_F32, it->second};
+    ClassKey key{parameter.getTrained(), parameter.getMaster(), BM_F32, BM_F32, it->second, {}};
     Type element = getElementTypeOrSelf(parameter.getType());
     Type gradient = gradients.lookup(parameter.getSymName());
     if (key.trained) {
@@ -82,6 +90,7 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
         gradient = element;
       key.element = dtypeOf(element);
       key.gradient = dtypeOf(gradient);
+      key.users = users[parameter.getSymName()];
     }
     auto [entry, inserted] = classOf.try_emplace(std::move(key), layout.classes.size());
     if (inserted) {

@@ -6,6 +6,7 @@
 #include "bigmac-rt/Comm.h"
 
 #include <string>
+#include <vector>
 
 namespace bigmac::rt {
 
@@ -14,10 +15,16 @@ namespace bigmac::rt {
 class PairwiseComm : public Comm {
 public:
   // These ranks are connected from the start.
-  void prepareGroup(std::span<const uint32_t>) final {}
   void connect() final {}
-  void reduceScatter(Device &device, const ShardedRegion &region) final;
-  void allGather(Device &device, const ShardedRegion &region) final;
+  Region prepareRegion(const ShardedRegion &region) final {
+    regions.push_back(region);
+    return static_cast<Region>(regions.size() - 1);
+  }
+  // All is done at the end: the host has nothing else to do while messages move.
+  void beginSum(Device &, Region) final {}
+  void endSum(Device &device, Region region) final { reduceScatter(device, regions[region]); }
+  void beginGather(Device &, Region) final {}
+  void endGather(Device &device, Region region) final { allGather(device, regions[region]); }
 
 protected:
   /// Starts a message on a channel of its own; `what` names it in errors.
@@ -26,6 +33,10 @@ protected:
   virtual void finishPosted() = 0;
 
 private:
+  void reduceScatter(Device &device, const ShardedRegion &region);
+  void allGather(Device &device, const ShardedRegion &region);
+
+  std::vector<ShardedRegion> regions;
   std::vector<const void *> sources;
 };
 

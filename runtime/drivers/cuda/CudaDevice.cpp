@@ -545,6 +545,8 @@ bool CudaDevice::replay(uint32_t slot) {
   if (!graphs[slot])
     return false;
   check(api.cuGraphLaunch(graphs[slot], stream), [] { return "starting a step's graph"; });
+  if (replayed)
+    replayed(slot);
   return true;
 }
 
@@ -611,13 +613,16 @@ void CudaDevice::label(const char *name) {
     nvtxRangePushA(labelled);
 }
 
+static unsigned blocksOf(uint64_t threads) {
+  return static_cast<unsigned>(
+      std::clamp<uint64_t>((threads + cuda::kBlock - 1) / cuda::kBlock, 1, cuda::kMostBlocks));
+}
+
 void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const char *what) {
-  uint64_t blocks =
-      std::clamp<uint64_t>((threads + cuda::kBlock - 1) / cuda::kBlock, 1, cuda::kMostBlocks);
   pace();
   beginCall();
-  check(api.cuLaunchKernel(kernel, static_cast<unsigned>(blocks), 1, 1, cuda::kBlock, 1, 1, 0,
-                           stream, params, nullptr),
+  check(api.cuLaunchKernel(kernel, blocksOf(threads), 1, 1, cuda::kBlock, 1, 1, 0, stream, params,
+                           nullptr),
         [&] { return what; });
   endCall([&] { return what; });
 }
@@ -626,8 +631,8 @@ void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const
 static size_t kernelOf(bm_dtype type) { return type == BM_F32 ? 0 : 1; }
 static uint64_t widthOf(bm_dtype type) { return type == BM_F32 ? 4 : 8; }
 
-void CudaDevice::sum(void *target, std::span<const void *const> sources, uint64_t elements,
-                     bm_dtype type) {
+CUresult CudaDevice::launchSum(CUstream on, void *target, std::span<const void *const> sources,
+                               uint64_t elements, bm_dtype type) {
   if (sources.size() > cuda::kMostSources)
     throw RuntimeError("a sum of " + std::to_string(sources.size()) + " values, at most " +
                        std::to_string(cuda::kMostSources) + " can be added at once");
@@ -635,7 +640,21 @@ void CudaDevice::sum(void *target, std::span<const void *const> sources, uint64_
   std::copy(sources.begin(), sources.end(), list.at);
   list.count = static_cast<uint32_t>(sources.size());
   void *params[] = {&target, &list, &elements};
-  start(sumKernel[kernelOf(type)], elements / widthOf(type) + 1, params, "a sum");
+  return api.cuLaunchKernel(sumKernel[kernelOf(type)], blocksOf(elements / widthOf(type) + 1), 1, 1,
+                            cuda::kBlock, 1, 1, 0, on, params, nullptr);
+}
+
+void CudaDevice::sum(void *target, std::span<const void *const> sources, uint64_t elements,
+                     bm_dtype type) {
+  pace();
+  beginCall();
+  check(launchSum(stream, target, sources, elements, type), [] { return "a sum"; });
+  endCall([] { return "a sum"; });
+}
+
+void CudaDevice::sumOn(CUstream on, void *target, std::span<const void *const> sources,
+                       uint64_t elements, bm_dtype type) {
+  checkCuda(launchSum(on, target, sources, elements, type), "a sum of gradients");
 }
 
 void CudaDevice::sumSquares(double *result, uint64_t offset, uint64_t elements, bm_dtype type) {

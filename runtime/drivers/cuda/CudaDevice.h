@@ -94,8 +94,14 @@ public:
   void setWatcher(std::function<void()> fn) { watcher = std::move(fn); }
   /// Waits, watching, until `query` gives another code than CUDA_ERROR_NOT_READY: the result.
   CUresult poll(const std::function<CUresult()> &query);
-  /// Whether calls go into a graph, and none to the device yet.
+  /// Called with the slot of each list that is started from a graph.
+  void setReplayed(std::function<void(uint32_t)> fn) { replayed = std::move(fn); }
+  /// sum() on another stream than the device's calls.
+  void sumOn(CUstream on, void *target, std::span<const void *const> sources, uint64_t elements,
+             bm_dtype type);
+  /// Whether calls go into a graph, and none to the device yet; of which slot.
   bool isRecording() const { return recording; }
+  uint32_t recordedSlot() const { return recordingSlot; }
   /// Lists will hold transfers that meet another rank's: the streams must make progress beside one
   /// another. Branches of a graph do not promise to: CUDA may carry out a branch behind one that
   /// waits for the other rank, which waits for the first.
@@ -111,6 +117,8 @@ public:
 private:
   CUfunction function(CUmodule module, const char *name, const char *whose);
   void start(CUfunction kernel, uint64_t threads, void **params, const char *what);
+  CUresult launchSum(CUstream on, void *target, std::span<const void *const> sources,
+                     uint64_t elements, bm_dtype type);
   /// Checks a call's status; waits for it first in CudaLists::Check.
   template <typename What> void check(CUresult code, What what);
   CUdeviceptr at(uint64_t offset) const { return arena + offset; }
@@ -187,6 +195,7 @@ private:
   uint64_t anchorNs = 0;
   volatile uint64_t *reportPlace = nullptr;
   std::function<void()> watcher;
+  std::function<void(uint32_t)> replayed;
   std::unique_ptr<Pace> paced;
 };
 

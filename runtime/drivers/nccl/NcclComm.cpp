@@ -1,10 +1,11 @@
 // Communication between GPUs. A lane (two ranks, a direction, a tag) has a stream of its own, so
 // that lanes do not wait for one another; copy engines carry it where both ends reach each other's
-// memory (PeerLanes), else an NCCL communicator of its own. The ranks that sum a class of gradients
-// are a communicator too, on the compute stream. Nothing waits for the device, as long as the host
-// is not too far ahead of it, and all of it may become part of a CUDA graph; what the compute
-// stream waits for it reports to the host, which gives up when nothing moves. Transfers for which
-// the driver's queue has no room yet wait in the lane's own.
+// memory (PeerLanes), else an NCCL communicator of its own. So it is with the sums of gradients:
+// copy engines move them beside what is computed (PeerRegions), else the ranks of a group are a
+// communicator, which sums and gathers on the compute stream at the end. Nothing waits for the
+// device, as long as the host is not too far ahead of it, and all of it may become part of a CUDA
+// graph; what the compute stream waits for it reports to the host, which gives up when nothing
+// moves. Transfers for which the driver's queue has no room yet wait in the lane's own.
 
 #include "../cuda/CudaDevice.h"
 #include "../cuda/Pace.h"
@@ -12,6 +13,7 @@
 #include "Machine.h"
 #include "NcclApi.h"
 #include "PeerLanes.h"
+#include "PeerRegions.h"
 #include "Poll.h"
 #include "bigmac-rt/Comm.h"
 
@@ -84,18 +86,27 @@ class NcclComm final : public Comm {
 public:
   NcclComm(Comm &host, CudaDevice &device)
       : host(host), device(device), cuda(cudaApi()), nccl(ncclApi()), self(host.rank()),
-        peers(std::make_unique<PeerLanes>(host, device)) {
+        memory(std::make_unique<PeerMemory>(host, device)),
+        lanes(std::make_unique<PeerLanes>(host, device, *memory)),
+        summed(std::make_unique<PeerRegions>(device, *memory, self)) {
     checkDistinct();
     checkCuda(cuda.cuMemAlloc(&scratch, kScratchBytes), "allocating scratch");
     device.setWatcher([this] { watch(); });
+    device.setReplayed([this](uint32_t slot) {
+      for (Region region : sumsOfList[slot])
+        summed->startSum(region);
+    });
   }
 
   ~NcclComm() override {
     device.setWatcher(nullptr);
+    device.setReplayed(nullptr);
     if (std::uncaught_exceptions() > 0)
       abandon();
     if (abandoned) {
-      static_cast<void>(peers.release());
+      static_cast<void>(summed.release());
+      static_cast<void>(lanes.release());
+      static_cast<void>(memory.release());
       for (auto &[key, link] : links)
         static_cast<void>(link.pace.release());
       return;
@@ -113,7 +124,9 @@ public:
       cuda.cuEventDestroy(transfer.ready);
       cuda.cuEventDestroy(transfer.done);
     }
-    peers.reset();
+    summed.reset();
+    lanes.reset();
+    memory.reset();
     cuda.cuMemFree(scratch);
   }
 
@@ -135,9 +148,12 @@ public:
   Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) override {
     return prepare({false, peer, data, bytes}, {true, {peer, self, tag}});
   }
-  void prepareGroup(std::span<const uint32_t> group) override {
-    if (group.size() > 1)
-      links.try_emplace(Key{false, {group.begin(), group.end()}});
+  Region prepareRegion(const ShardedRegion &region) override {
+    regions.push_back(region);
+    auto number = static_cast<Region>(regions.size() - 1);
+    if (region.group.size() > 1)
+      unconnected.emplace(number, region);
+    return number;
   }
   void connect() override;
 
@@ -165,18 +181,32 @@ public:
   void progress() override {
     for (auto &[key, link] : links)
       feed(link);
+    summed->feed();
   }
   void checkOthers() override { host.checkOthers(); }
 
-  void reduceScatter(Device &, const ShardedRegion &region) override {
-    onGroup(region, [&](ncclComm_t comm) {
+  void beginSum(Device &, Region number) override {
+    if (!summed->carries(number))
+      return;
+    summed->offer(number);
+    if (device.isRecording())
+      sumsOfList[device.recordedSlot()].push_back(number);
+    else
+      summed->startSum(number);
+  }
+  void endSum(Device &, Region number) override {
+    end(number, [&](const ShardedRegion &region, ncclComm_t comm) {
       return nccl.ncclReduceScatter(region.data, region.shard(region.self), region.shardElements,
                                     typeOf(region), ncclSum, comm,
                                     toCudart(device.computeStream()));
     });
   }
-  void allGather(Device &, const ShardedRegion &region) override {
-    onGroup(region, [&](ncclComm_t comm) {
+  void beginGather(Device &, Region number) override {
+    if (summed->carries(number))
+      summed->startGather(number);
+  }
+  void endGather(Device &, Region number) override {
+    end(number, [&](const ShardedRegion &region, ncclComm_t comm) {
       return nccl.ncclAllGather(region.shard(region.self), region.data, region.shardElements,
                                 typeOf(region), comm, toCudart(device.computeStream()));
     });
@@ -231,7 +261,7 @@ private:
 
   void move(const Transfer &t) {
     if (!t.link->comm) {
-      peers->start(t.lane, t.index, t.link->stream);
+      lanes->start(t.lane, t.index, t.link->stream);
       return;
     }
     cudaStream_t stream = toCudart(t.link->stream);
@@ -241,12 +271,20 @@ private:
                (t.sends ? "send to rank " : "receive from rank ") + std::to_string(t.peer));
   }
 
-  template <typename Fn> void onGroup(const ShardedRegion &region, Fn fn) {
+  /// Ends a sum or gather that copy engines move; else lets NCCL do it.
+  template <typename Fn> void end(Region number, Fn byNccl) {
+    const ShardedRegion &region = regions[number];
     if (region.group.size() == 1)
       return;
-    Key key{false, {region.group.begin(), region.group.end()}};
-    device.report(named("all of ranks " + listed(key.numbers)));
-    nccl.check(fn(links.at(key).comm), operation);
+    device.report(named("all of ranks " + listed(region.group)));
+    if (summed->carries(number)) {
+      auto onStreams = [&] { return summed->feed(number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY; };
+      if (onStreams() != CUDA_SUCCESS)
+        device.poll(onStreams);
+      summed->finish(number);
+    } else {
+      nccl.check(byNccl(region, links.at(Key{false, region.group}).comm), operation);
+    }
     device.report(0);
   }
 
@@ -265,7 +303,7 @@ private:
     return it->second;
   }
 
-  bool isCarried(const Key &key) const { return key.isLane && peers->carries(key.lane()); }
+  bool isCarried(const Key &key) const { return key.isLane && lanes->carries(key.lane()); }
   void checkDistinct();
   std::string listNewLinks();
   void createLink(const Key &key, Link &link, const std::string &id);
@@ -283,9 +321,14 @@ private:
   std::string operation = "start-up";
   CUdeviceptr scratch = 0;
 
-  std::unique_ptr<PeerLanes> peers;
-  PeerLanes::Messages unpaired; // prepared since the last connect()
-  std::map<Key, Link> links;    // those that this rank is in; addresses stay
+  std::unique_ptr<PeerMemory> memory;
+  std::unique_ptr<PeerLanes> lanes;
+  std::unique_ptr<PeerRegions> summed;
+  std::deque<ShardedRegion> regions;
+  std::map<Region, ShardedRegion> unconnected; // prepared since the last connect()
+  std::vector<Region> sumsOfList[2];           // that the device's lists begin
+  PeerLanes::Messages unpaired;                // prepared since the last connect()
+  std::map<Key, Link> links;                   // those that this rank is in; addresses stay
   std::deque<Transfer> transfers;
 
   using Wait = std::pair<std::string, std::string>; // whom, what for
@@ -381,8 +424,13 @@ void NcclComm::tryLink(const Key &key, const Link &link) {
 }
 
 void NcclComm::connect() {
-  peers->connect(unpaired);
+  lanes->connect(unpaired);
   unpaired.clear();
+  summed->connect(unconnected);
+  for (const auto &[number, region] : unconnected)
+    if (!summed->carries(number))
+      links.try_emplace(Key{false, region.group});
+  unconnected.clear();
   for (auto &[key, link] : links)
     if (key.isLane && !link.stream) {
       check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");

@@ -1,72 +1,17 @@
 #include "PeerLanes.h"
 
-#include "Machine.h"
-
-#include <cstdlib>
-#include <cstring>
-#include <set>
 #include <sstream>
 
 namespace bigmac::rt {
 
-/// One allocation of this size has a block of the driver's to itself, so that its handle opens at
-/// its first byte.
 static constexpr uint64_t kSignalBytes = 2 << 20;
 /// Ends of lanes do not share a line of the cache.
 static constexpr uint64_t kSignalStride = 128;
 
-static bool copiesAllowed() {
-  const char *text = std::getenv("BIGMAC_CUDA_TRANSFERS");
-  std::string value = text ? text : "copy";
-  if (value != "copy" && value != "nccl")
-    throw RuntimeError("BIGMAC_CUDA_TRANSFERS: expected copy or nccl, found '" + value + "'");
-  return value == "copy";
-}
-
 static void check(CUresult code, const char *what) { checkCuda(code, what); }
 
-PeerLanes::PeerLanes(Comm &host, CudaDevice &device)
-    : host(host), device(device), cuda(cudaApi()), allowed(copiesAllowed()) {}
-
-PeerLanes::~PeerLanes() {
-  for (const auto &[handle, memory] : imports)
-    if (memory)
-      cuda.cuIpcCloseMemHandle(memory);
-  if (signalOffsets.empty())
-    return;
-  // Memory must not be freed while another process has it open.
-  try {
-    host.barrier();
-  } catch (const RuntimeError &) {
-    return; // its rank has ended
-  }
-  if (signals)
-    cuda.cuMemFree(signals);
-}
-
-std::string PeerLanes::exported(CUdeviceptr memory) const {
-  CUipcMemHandle handle;
-  if (!memory || cuda.cuIpcGetMemHandle(&handle, memory) != CUDA_SUCCESS)
-    return "";
-  std::string text;
-  for (char byte : handle.reserved)
-    for (unsigned digit : {static_cast<unsigned char>(byte) / 16u, byte & 15u})
-      text += "0123456789abcdef"[digit];
-  return text;
-}
-
-CUdeviceptr PeerLanes::opened(const std::string &text) {
-  auto [it, isNew] = imports.try_emplace(text, 0);
-  CUipcMemHandle handle;
-  if (!isNew || text.size() != 2 * sizeof(handle.reserved))
-    return it->second;
-  for (size_t i = 0; i < sizeof(handle.reserved); ++i)
-    handle.reserved[i] = static_cast<char>(std::stoi(text.substr(2 * i, 2), nullptr, 16));
-  if (cuda.cuIpcOpenMemHandle(&it->second, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) !=
-      CUDA_SUCCESS)
-    it->second = 0;
-  return it->second;
-}
+PeerLanes::PeerLanes(Comm &host, CudaDevice &device, PeerMemory &memory)
+    : host(host), device(device), memory(memory), cuda(cudaApi()) {}
 
 uint64_t PeerLanes::signalOf(const Lane &lane) {
   uint64_t next = signalOffsets.size() * kSignalStride;
@@ -79,16 +24,12 @@ uint64_t PeerLanes::signalOf(const Lane &lane) {
 
 RankLanes PeerLanes::describe(const Messages &added) {
   RankLanes mine;
-  std::istringstream(machineId()) >> mine.machine;
-  if (allowed && !added.empty()) {
-    if (!signals) {
-      check(cuda.cuMemAlloc(&signals, kSignalBytes), "allocating signals");
-      check(cuda.cuMemsetD8Async(signals, 0, kSignalBytes, device.computeStream()),
-            "clearing signals");
-      check(cuda.cuStreamSynchronize(device.computeStream()), "clearing signals");
-    }
-    mine.arena = exported(reinterpret_cast<CUdeviceptr>(device.address(0)));
-    mine.signals = exported(signals);
+  mine.machine = memory.machine();
+  if (memory.isAllowed() && !added.empty()) {
+    if (!signals)
+      signals = memory.allocate(kSignalBytes);
+    mine.arena = memory.exported(reinterpret_cast<CUdeviceptr>(device.address(0)));
+    mine.signals = memory.exported(signals);
   }
   auto *arena = static_cast<const char *>(device.address(0));
   for (const auto &[lane, messages] : added) {
@@ -101,20 +42,9 @@ RankLanes PeerLanes::describe(const Messages &added) {
   return mine;
 }
 
-std::vector<std::string> PeerLanes::exchange(const std::string &mine) {
-  std::string all;
-  for (const std::string &text : host.gather(mine))
-    all += text + '\0';
-  all = host.broadcast(all);
-  std::vector<std::string> texts;
-  for (size_t at = 0; at < all.size(); at += texts.back().size() + 1)
-    texts.emplace_back(all.c_str() + at);
-  return texts;
-}
-
 void PeerLanes::connect(const Messages &added) {
   std::vector<RankLanes> ranks;
-  for (const std::string &text : exchange(toText(describe(added))))
+  for (const std::string &text : memory.exchange(toText(describe(added))))
     ranks.push_back(rankLanesFromText(text));
   if (std::string error = findUnpairedLane(ranks); !error.empty())
     throw RuntimeError(error); // all ranks find the same one
@@ -124,13 +54,13 @@ void PeerLanes::connect(const Messages &added) {
   for (const auto &[lane, messages] : added) {
     const RankLanes &other = ranks[lane.from == self ? lane.to : lane.from];
     bool opens = !other.machine.empty() && other.machine == ranks[self].machine &&
-                 opened(other.signals) && (lane.to == self || opened(other.arena));
+                 memory.opened(other.signals) && (lane.to == self || memory.opened(other.arena));
     if (opens)
       reached += std::to_string(lane.from) + " " + std::to_string(lane.to) + " " +
                  std::to_string(lane.tag) + "\n";
   }
   std::map<Lane, int> ends; // how many reach the other
-  for (const std::string &text : exchange(reached)) {
+  for (const std::string &text : memory.exchange(reached)) {
     std::istringstream in(text);
     for (Lane lane{}; in >> lane.from >> lane.to >> lane.tag;)
       ++ends[lane];
@@ -140,10 +70,11 @@ void PeerLanes::connect(const Messages &added) {
       continue;
     const RankLanes &other = ranks[lane.from == self ? lane.to : lane.from];
     const LaneEnd &end = other.ends.at(lane);
-    Carried carried{signals + signalOf(lane), opened(other.signals) + end.signal, {}, messages, 0};
+    Carried carried{
+        signals + signalOf(lane), memory.opened(other.signals) + end.signal, {}, messages, 0};
     if (lane.from == self)
       for (const LaneMessage &message : end.messages)
-        carried.targets.push_back(opened(other.arena) + message.offset);
+        carried.targets.push_back(memory.opened(other.arena) + message.offset);
     lanes[lane] = std::move(carried);
   }
 }

@@ -13,7 +13,7 @@
 
 #include "../cuda/CudaDevice.h"
 #include "LanePairs.h"
-#include "bigmac-rt/Comm.h"
+#include "PeerMemory.h"
 
 #include <map>
 #include <string>
@@ -30,12 +30,7 @@ public:
   /// Those of each lane of this rank, in the order in which they will be started.
   using Messages = std::map<Lane, std::vector<Message>>;
 
-  /// `host`: passes handles around.
-  PeerLanes(Comm &host, CudaDevice &device);
-  /// Collective, as far as other ranks still live. Nothing may be under way.
-  ~PeerLanes();
-  PeerLanes(const PeerLanes &) = delete;
-  PeerLanes &operator=(const PeerLanes &) = delete;
+  PeerLanes(Comm &host, CudaDevice &device, PeerMemory &memory);
 
   /// Collective: takes what is new. RuntimeError, on every rank, where the two ends of a lane do
   /// not have the same messages.
@@ -56,19 +51,13 @@ private:
 
   RankLanes describe(const Messages &added);
   uint64_t signalOf(const Lane &lane);
-  std::string exported(CUdeviceptr memory) const;
-  /// 0 where it cannot be opened.
-  CUdeviceptr opened(const std::string &handle);
-  /// Every rank's text, on every rank.
-  std::vector<std::string> exchange(const std::string &mine);
 
   Comm &host;
   CudaDevice &device;
+  PeerMemory &memory;
   const CudaApi &cuda;
-  bool allowed;
   CUdeviceptr signals = 0;
   std::map<Lane, uint64_t> signalOffsets;
-  std::map<std::string, CUdeviceptr> imports; // by handle; 0: could not be opened
   std::map<Lane, Carried> lanes;
 };
 

@@ -20,15 +20,18 @@ public:
 
   Request prepareSend(const void *, uint64_t, uint32_t peer, uint32_t) override { none(peer); }
   Request prepareRecv(void *, uint64_t, uint32_t peer, uint32_t) override { none(peer); }
-  void prepareGroup(std::span<const uint32_t>) override {}
+  Region prepareRegion(const ShardedRegion &) override { return 0; }
   void connect() override {}
   void start(Request) override { none(0); }
   void wait(Request) override { none(0); }
   void progress() override {}
   void checkOthers() override {}
 
-  void reduceScatter(Device &, const ShardedRegion &) override {}
-  void allGather(Device &, const ShardedRegion &) override {}
+  // The only shard is one's own.
+  void beginSum(Device &, Region) override {}
+  void endSum(Device &, Region) override {}
+  void beginGather(Device &, Region) override {}
+  void endGather(Device &, Region) override {}
 
   void barrier() override {}
   void allSum(std::span<double>) override {}

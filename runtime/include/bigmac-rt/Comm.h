@@ -27,11 +27,11 @@ namespace bigmac::rt {
 /// A gradient or parameter region that the ranks of a group hold: as many equal shards as ranks,
 /// shard k owned by group[k]. Elements are BM_F32 or BM_BF16.
 struct ShardedRegion {
-  std::span<const uint32_t> group; // world ranks
-  uint32_t self;                   // this rank's index in the group
-  void *data;                      // group.size() * shardElements
+  std::vector<uint32_t> group; // world ranks
+  uint32_t self;               // this rank's index in the group
+  void *data;                  // group.size() * shardElements
   uint64_t shardElements;
-  void *scratch; // for reduceScatter
+  void *scratch; // for sums; free where their end is awaited
   uint64_t scratchBytes;
   bm_dtype type = BM_F32;
 
@@ -46,6 +46,7 @@ struct ShardedRegion {
 class Comm {
 public:
   using Request = uint32_t;
+  using Region = uint32_t;
 
   virtual ~Comm() = default;
   virtual std::string name() const = 0;
@@ -62,10 +63,11 @@ public:
   /// and start them in that order, over and over, until a connect() that brings new ones.
   virtual Request prepareSend(const void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
   virtual Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
-  /// The ranks of a ShardedRegion that will be used.
-  virtual void prepareGroup(std::span<const uint32_t> group) = 0;
+  /// A region whose collectives are below. The ranks of its group prepare what they share in one
+  /// order, and begin and end its collectives in one order.
+  virtual Region prepareRegion(const ShardedRegion &region) = 0;
   /// Collective: connects what has been prepared since the last time. Before the first start() and
-  /// the first collective on a ShardedRegion.
+  /// the first collective on a region.
   virtual void connect() = 0;
   /// Begins a transfer; the device's later calls do not wait for it ...
   virtual void start(Request request) = 0;
@@ -76,12 +78,15 @@ public:
   /// Throws RuntimeError if a rank is known to have ended; for those who wait for it elsewhere.
   virtual void checkOthers() = 0;
 
-  /// data of shard `self` = the sum over the group of that shard; other shards are unchanged. The
-  /// same inputs give the same bits (drivers on host memory: those of the sum in group order, in
-  /// fp32 and rounded once; others may round bf16 after each addition).
-  virtual void reduceScatter(Device &device, const ShardedRegion &region) = 0;
-  /// Every shard = its owner's.
-  virtual void allGather(Device &device, const ShardedRegion &region) = 0;
+  /// Data of shard `self` = the sum over the group of that shard. May move beside the device's
+  /// calls between begin and end, which do not touch the region; a sum may begin in a list of the
+  /// device, and ends outside of it. The same inputs give the same bits: those of the sum in group
+  /// order, in fp32 and rounded once (where NCCL sums, bf16 may be rounded after each addition).
+  virtual void beginSum(Device &device, Region region) = 0;
+  virtual void endSum(Device &device, Region region) = 0;
+  /// Every shard = its owner's. Begins and ends outside of lists.
+  virtual void beginGather(Device &device, Region region) = 0;
+  virtual void endGather(Device &device, Region region) = 0;
 
   /// Collectives of the whole world on host memory.
   virtual void barrier() = 0;

@@ -389,13 +389,15 @@ CUresult CUDAAPI cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
 }
 CUresult CUDAAPI cuStreamWaitValue32(CUstream stream, CUdeviceptr at, cuuint32_t value,
                                      unsigned flags) {
-  if (flags != CU_STREAM_WAIT_VALUE_EQ)
+  if (flags != CU_STREAM_WAIT_VALUE_EQ && flags != CU_STREAM_WAIT_VALUE_GEQ)
     return CUDA_ERROR_NOT_SUPPORTED;
   Call call(driver);
   add(stream, [=] {
-    bool equal = *place<cuuint32_t>(at) == value;
+    cuuint32_t found = *place<cuuint32_t>(at);
     std::atomic_thread_fence(std::memory_order_acquire);
-    return equal;
+    // As numbers that start over.
+    return flags == CU_STREAM_WAIT_VALUE_EQ ? found == value
+                                            : static_cast<int32_t>(found - value) >= 0;
   });
   return state();
 }
