@@ -52,7 +52,7 @@ def RT_ScalarOp : RT_ProgramItem<"scalar"> {
 }
 
 def RT_ClassOp : RT_ProgramItem<"class"> {
-  let summary = "Parameters that the same ranks hold, contiguous on each of them";
+  let summary = "Parameters that the same ranks hold and the same tasks train, contiguous on each of them";
   let description = [{
     `bytes` of parameters (a trained class is padded so that it cuts evenly into shards); member i is
     rank `members[i]` with the region at `params[i]`, its gradients at `grads[i]`, its optimizer

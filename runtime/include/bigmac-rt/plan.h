@@ -110,11 +110,12 @@ typedef enum bm_class_kind {
   BM_CLASS_SHARDED = 2  /* kept for parameters gathered at cuts; refused by this version */
 } bm_class_kind;
 
-/* Parameters held by the same set of pipeline ranks. Trained: the class is cut into
-   shards = members * replicas equal shards; shard k belongs to replica k / members, and there to
-   the member k % members, which sums its gradients and keeps its optimizer state. All parameters of
-   a trained class are of one type, and element i of each of its regions belongs to element i of the
-   parameter region. */
+/* Parameters held by the same set of pipeline ranks; trained ones may be in several classes, so
+   that each is summed when its gradients are complete. Trained: the class is cut into shards =
+   members * replicas equal shards; shard k belongs to replica k / members, and there to the member
+   k % members, which sums its gradients and keeps its optimizer state. All parameters of a trained
+   class are of one type, and element i of each of its regions belongs to element i of the parameter
+   region. */
 typedef struct bm_class {
   bm_range members; /* bm_member, by increasing rank */
   uint64_t bytes;   /* of the parameter region. Trained: a multiple of shards * BM_SHARD_ALIGN
@@ -214,9 +215,9 @@ typedef struct bm_rank {
   uint64_t host_bytes;           /* of the host's memory, for OFFLOAD and FETCH */
   uint64_t memory[BM_MEM_COUNT]; /* peak bytes of each class, for the report */
   /* A region of the arena that is free once the last instruction has run; it may overlap
-     activations and transfer buffers. Gradient sums receive the other ranks' pieces in it, so it is
-     needed where this rank belongs to a trained class of more than one shard: at least
-     BM_SCRATCH_MIN bytes for each of the other shards; more makes fewer, larger messages. */
+     activations and transfer buffers. Gradient sums on host memory receive the other ranks' pieces
+     in it, so it is needed where this rank belongs to a trained class of more than one shard: at
+     least BM_SCRATCH_MIN bytes for each of the other shards; more makes fewer, larger messages. */
   uint64_t scratch_offset;
   uint64_t scratch_bytes;
   bm_range instrs; /* bm_instr */
