@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -136,7 +137,10 @@ SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange argu
       state.operands.push_back(isWide ? widen(value) : value);
     for (Type type : inner.getResultTypes())
       state.types.push_back(isWide ? Type(VectorType::get({size}, type)) : type);
-    mapping.map(inner.getResults(), create(state)->getResults());
+    Operation *made = create(state);
+    if (auto exp = dyn_cast<math::ExpOp>(made); exp && approximate)
+      exp.setFastmath(exp.getFastmath() | arith::FastMathFlags::afn);
+    mapping.map(inner.getResults(), made->getResults());
   }
   return llvm::map_to_vector(wanted, [&](Value value) { return widen(operand(value)); });
 }

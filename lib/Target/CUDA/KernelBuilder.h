@@ -47,6 +47,9 @@ public:
                                           llvm::ArrayRef<mlir::Value> wanted);
 
   mlir::Location loc;
+  /// Rows of bf16 come in and go out: exponentials in between may be off by a few units in f32's
+  /// last place, which takes a quarter of the instructions.
+  bool approximate = false;
   /// What values from outside of bodies are here: counters of rows.
   mlir::IRMapping outer;
 };

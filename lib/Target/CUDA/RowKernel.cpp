@@ -68,6 +68,7 @@ public:
         b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()),
         rowValues(program, shape.vector, b) {
     kernel.shape = shape;
+    b.approximate = needsOf(program).widestBytes <= 2;
     kernel.partialRows = program.accumulators.empty() ? 0 : shape.blocks * shape.rowsPerBlock;
     SmallVector<Type> arguments;
     for (Value input : program.inputs)
