@@ -452,7 +452,8 @@ void NcclComm::connect() {
 /// While the host waits for the device.
 void NcclComm::watch() {
   uint64_t now = nowNs();
-  if (now - watchedAt < 5'000'000)
+  // Often where streams have had no room for all that was started.
+  if (now - watchedAt < (summed->isFed() ? 5'000'000 : 200'000))
     return;
   // After a pause the device was not waited for: what was seen before says nothing.
   if (now - watchedAt > 1'000'000'000)

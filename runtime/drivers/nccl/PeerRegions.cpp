@@ -51,7 +51,8 @@ void PeerRegions::allocate(uint64_t peersHere) {
   uint64_t bytes = std::min(kPeerBytes * peersHere, kMostBytes);
   slotBytes = bytes / (kSlots * peersHere) / kLine * kLine;
   if (peersHere * kWords * kLine > kWordBytes / 2 || slotBytes == 0)
-    throw RuntimeError(std::to_string(peersHere + 1) + " ranks on one machine");
+    throw RuntimeError("expected at most " + std::to_string(kWordBytes / 2 / (kWords * kLine)) +
+                       " other ranks on this machine, found " + std::to_string(peersHere));
   block = memory.allocate(kWordBytes + bytes);
   for (CUstream *stream : {&sends, &sums})
     check(cuda.cuStreamCreate(stream, CU_STREAM_NON_BLOCKING), "creating a stream");
@@ -61,8 +62,7 @@ void PeerRegions::allocate(uint64_t peersHere) {
 }
 
 std::string PeerRegions::describe(const std::map<Comm::Region, ShardedRegion> &added) {
-  json mine = {{"machine", memory.machine()},
-               {"arena", memory.exported(reinterpret_cast<CUdeviceptr>(device.address(0)))},
+  json mine = {{"arena", memory.exported(reinterpret_cast<CUdeviceptr>(device.address(0)))},
                {"block", block ? memory.exported(block) : ""},
                {"regions", json::array()}};
   for (const auto &[number, region] : added)
@@ -74,12 +74,11 @@ std::string PeerRegions::describe(const std::map<Comm::Region, ShardedRegion> &a
 }
 
 void PeerRegions::connect(const std::map<Comm::Region, ShardedRegion> &added) {
-  if (!memory.isAllowed())
-    return; // on all ranks
-  auto texts = memory.exchange(json(memory.machine()).dump());
-  std::vector<uint32_t> here;
-  for (uint32_t rank = 0; rank < texts.size(); ++rank)
-    if (json::parse(texts[rank]) == memory.machine())
+  std::string machine = memory.isAllowed() ? memory.machine() : "";
+  auto machines = memory.exchange(machine);
+  std::vector<uint32_t> here; // those that may share memory with this one, itself included
+  for (uint32_t rank = 0; rank < machines.size(); ++rank)
+    if (!machine.empty() && machines[rank] == machine)
       here.push_back(rank);
   auto placeOf = [&](uint32_t of, uint32_t among) {
     // Each leaves itself out.
@@ -121,8 +120,8 @@ void PeerRegions::connect(const std::map<Comm::Region, ShardedRegion> &added) {
       if (rank == self || !all)
         continue;
       const json &other = ranks[rank];
-      all = other["machine"] == memory.machine() && memory.opened(other["arena"]) &&
-            memory.opened(other["block"]);
+      all = std::find(here.begin(), here.end(), rank) != here.end() &&
+            memory.opened(other["arena"]) && memory.opened(other["block"]);
       if (!all)
         continue;
       Peer &peer = peers[rank];

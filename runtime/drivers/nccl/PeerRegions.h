@@ -45,6 +45,7 @@ public:
   /// Gives streams what they have room for. False: something of the region waits for room.
   bool feed(Comm::Region region);
   void feed();
+  bool isFed() const { return queue.empty(); }
   /// On the compute stream: what was started last has ended. All of it is on the streams.
   void finish(Comm::Region region);
 
