@@ -152,8 +152,8 @@ TEST_F(CommCts, TagsAreApart) {
   comm.wait(second);
 }
 
-/// Groups of every kind: all ranks, the first and the last, this rank alone; scratch smaller than a
-/// shard.
+/// Groups of every kind: all ranks, the first and the last, this rank alone, pairs in a ring;
+/// scratch smaller than a shard.
 TEST_F(CommCts, ReduceScatterAndAllGather) {
   std::vector<std::vector<uint32_t>> groups(2);
   groups[0].resize(size);
@@ -162,6 +162,8 @@ TEST_F(CommCts, ReduceScatterAndAllGather) {
   if (size == 1)
     groups[1] = {0};
   groups.push_back({rank}); // each rank its own group
+  for (uint32_t r = 0; size > 2 && r < size; ++r)
+    groups.push_back({std::min(r, (r + 1) % size), std::max(r, (r + 1) % size)});
   constexpr uint64_t kScratch = 2 << 20;
   struct Prepared {
     const std::vector<uint32_t> &group;
@@ -273,7 +275,9 @@ TEST_F(CommCts, SumsBesideTheCallsOfAList) {
   std::iota(group.begin(), group.end(), 0u);
   std::vector<Summed> all;
   uint64_t offset = 2 << 20, most = 0;
-  for (uint64_t elements : {1u << 10, 6u << 20, 1u << 16}) {
+  std::vector<uint64_t> sizes{1u << 10, 12u << 20, 1u << 16};
+  sizes.resize(200, 1u << 9);
+  for (uint64_t elements : sizes) {
     uint64_t shard = elements / size / BM_SHARD_ALIGN * BM_SHARD_ALIGN;
     all.push_back({shard, offset,
                    comm.prepareRegion({group, rank, floats(offset), shard, floats(kScratch),
@@ -287,8 +291,9 @@ TEST_F(CommCts, SumsBesideTheCallsOfAList) {
   for (uint32_t step = 0; step < 5; ++step) {
     for (uint64_t i = 0; i < most; ++i)
       values[i] = value(i, rank, step);
-    if (!device.replay(0)) {
-      device.beginList(0);
+    const uint32_t slot = step % 2;
+    if (!device.replay(slot)) {
+      device.beginList(slot);
       for (const Summed &each : all) {
         device.upload(each.offset, values, each.shard * size * 4);
         device.scale(each.offset, each.shard * size, 2);
@@ -323,6 +328,23 @@ TEST_F(CommCts, SumsBesideTheCallsOfAList) {
       comm.endGather(device, each.region);
       check(each, true);
     }
+  }
+}
+
+/// Ranks that disagree learn it before anything waits for the other.
+TEST_F(CommCts, RegionsThatDifferAreRefused) {
+  if (!theDriver->comparesRegions || size < 2)
+    return;
+  if (rank < 2)
+    for (uint64_t shard : {rank == 0 ? 16u : 32u, rank == 0 ? 32u : 16u})
+      comm.prepareRegion({{0, 1}, rank, floats(0), shard, floats(1 << 20), 4096});
+  try {
+    comm.connect();
+    FAIL() << "connected";
+  } catch (const RuntimeError &error) {
+    EXPECT_EQ(std::string(error.what()),
+              "ranks 0 and 1 have not prepared the same regions of gradients and parameters in the "
+              "same order");
   }
 }
 

@@ -19,6 +19,8 @@ struct CommDriver {
   bool groupOrder = true;
   /// A wait that has timed out can be tried again; else the world has ended.
   bool survivesTimeout = true;
+  /// connect() finds that ranks have not prepared the same regions.
+  bool comparesRegions = false;
 };
 
 /// Runs the suite; returns main()'s status.

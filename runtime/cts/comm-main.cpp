@@ -23,7 +23,7 @@ static std::unique_ptr<Comm> makeTcp() {
 }
 
 /// Large enough for the suite's regions.
-static constexpr uint64_t kArena = 64 << 20;
+static constexpr uint64_t kArena = 96 << 20;
 
 static int runNccl(int argc, char **argv) {
 #ifdef BM_WITH_CUDA
@@ -33,7 +33,8 @@ static int runNccl(int argc, char **argv) {
     device->allocateArena(kArena);
     auto comm = makeNcclComm(*host, *device);
     int status = cts::runCommCts(argc, argv,
-                                 {*comm, *device, /*groupOrder=*/false, /*survivesTimeout=*/false});
+                                 {*comm, *device, /*groupOrder=*/false, /*survivesTimeout=*/false,
+                                  /*comparesRegions=*/true});
     if (host->size() == 1)
       return status;
     // The last test has ended NCCL's world. There is nothing to close in order then; whole runs of

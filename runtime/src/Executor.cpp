@@ -162,8 +162,10 @@ void Executor::stage(uint32_t slot, uint64_t step, const SampleOrder &order) {
     return;
   staged[slot].reset();
   for (size_t i = 0; i < instrs.size(); ++i)
-    if (instrs[i].op == BM_OP_LOAD_INPUT)
+    if (instrs[i].op == BM_OP_LOAD_INPUT) {
       load(staging[slot] + aux[i], instrs[i], step, order);
+      comm.progress();
+    }
   staged[slot] = step;
 }
 
@@ -237,6 +239,9 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
     if (marked(i))
       device.mark(i + 1);
   }
+  if (instrs.empty())
+    for (auto [after, region] : sums)
+      comm.beginSum(device, region);
   device.label(nullptr);
   if (gathers)
     staged[other] = step + 1;

@@ -15,7 +15,7 @@
 namespace bigmac::rt {
 
 /// By class: the last instruction of a pipeline rank that touches its gradients there; 0 where none
-/// does, or the rank holds none.
+/// does (then they are complete from the start) or the rank holds none.
 std::vector<size_t> lastUsesOfGradients(const PlanView &plan, uint32_t pipelineRank);
 
 /// The trained classes, as all ranks sum them: by when, in parts of a rank's list, the last of

@@ -200,6 +200,7 @@ void Trainer::train() {
   }
   if (!options.save.empty())
     save();
+  device.synchronize(); // the last step has ended only then, or failed
   if (root) {
     char text[64];
     std::snprintf(text, sizeof(text), "%s in %.3g s",

@@ -57,6 +57,7 @@ double Update::sumGradients() {
 }
 
 void Update::step(const AdamW &how) {
+  comm.setOperation("gathering parameters");
   for (const Class &each : classes) {
     for (const Segment *segment : each.segments) {
       AdamW mine = how;
@@ -66,7 +67,6 @@ void Update::step(const AdamW &how) {
     }
     comm.beginGather(device, each.parameters);
   }
-  comm.setOperation("gathering parameters");
   for (const Class &each : classes)
     comm.endGather(device, each.parameters);
 }

@@ -11,9 +11,10 @@
 
 namespace bigmac {
 
-/// Parameters that the same ranks hold and, trained, the same tasks use. Regions are contiguous; a trained class has, on each
-/// member, one region of values, one of gradients, a shard of each optimizer moment, and one of the
-/// master copies where there are any. All of a region is of one type.
+/// Parameters that the same ranks hold and, trained, the same tasks use. Regions are contiguous; a
+/// trained class has, on each member, one region of values, one of gradients, a shard of each
+/// optimizer moment, and one of the master copies where there are any. All of a region is of one
+/// type.
 struct ParameterClass {
   bool trained = false, master = false;
   /// Of a trained class.

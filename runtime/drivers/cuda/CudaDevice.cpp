@@ -192,8 +192,12 @@ void CudaDevice::allocateArena(uint64_t size) {
   arenaBytes = std::max<uint64_t>(size, 1);
   size_t available = 0, whole = 0;
   checkCuda(api.cuMemGetInfo(&available, &whole), "asking for the GPU's memory");
-  CUresult code =
-      residentBytes() > available ? CUDA_ERROR_OUT_OF_MEMORY : api.cuMemAlloc(&arena, arenaBytes);
+  // In whole blocks of the driver's: another process that opens the arena sees it from its first
+  // byte.
+  constexpr uint64_t kBlock = 2 << 20;
+  CUresult code = residentBytes() > available
+                      ? CUDA_ERROR_OUT_OF_MEMORY
+                      : api.cuMemAlloc(&arena, (arenaBytes + kBlock - 1) / kBlock * kBlock);
   if (code == CUDA_SUCCESS && workspaceBytes())
     code = api.cuMemAlloc(&workspace, workspaceBytes());
   if (code == CUDA_ERROR_OUT_OF_MEMORY)
@@ -545,8 +549,8 @@ bool CudaDevice::replay(uint32_t slot) {
   if (!graphs[slot])
     return false;
   check(api.cuGraphLaunch(graphs[slot], stream), [] { return "starting a step's graph"; });
-  if (replayed)
-    replayed(slot);
+  for (const auto &start : starts[slot])
+    start();
   return true;
 }
 
@@ -573,14 +577,18 @@ void CudaDevice::endList() {
 }
 
 void CudaDevice::needStreams() {
-  if (!chosenLists)
-    lists = CudaLists::Issue;
+  if (chosenLists || lists == CudaLists::Issue)
+    return;
+  lists = CudaLists::Issue;
+  forgetLists();
 }
 
 void CudaDevice::forgetLists() {
   for (CUgraphExec &graph : graphs)
     if (graph)
       api.cuGraphExecDestroy(std::exchange(graph, nullptr));
+  for (auto &list : starts)
+    list.clear();
 }
 
 void CudaDevice::prepareMarks(uint32_t count) {

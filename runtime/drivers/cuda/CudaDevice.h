@@ -94,14 +94,13 @@ public:
   void setWatcher(std::function<void()> fn) { watcher = std::move(fn); }
   /// Waits, watching, until `query` gives another code than CUDA_ERROR_NOT_READY: the result.
   CUresult poll(const std::function<CUresult()> &query);
-  /// Called with the slot of each list that is started from a graph.
-  void setReplayed(std::function<void(uint32_t)> fn) { replayed = std::move(fn); }
   /// sum() on another stream than the device's calls.
   void sumOn(CUstream on, void *target, std::span<const void *const> sources, uint64_t elements,
              bm_dtype type);
-  /// Whether calls go into a graph, and none to the device yet; of which slot.
+  /// Whether calls go into a graph, and none to the device yet.
   bool isRecording() const { return recording; }
-  uint32_t recordedSlot() const { return recordingSlot; }
+  /// To be called whenever the graph that is recorded has been started.
+  void atEachStart(std::function<void()> fn) { starts[recordingSlot].push_back(std::move(fn)); }
   /// Lists will hold transfers that meet another rank's: the streams must make progress beside one
   /// another. Branches of a graph do not promise to: CUDA may carry out a branch behind one that
   /// waits for the other rank, which waits for the first.
@@ -182,6 +181,7 @@ private:
   std::string failure; // of the running task
 
   CUgraphExec graphs[2] = {};
+  std::vector<std::function<void()>> starts[2];
   bool recording = false;
   uint32_t recordingSlot = 0;
   const char *labelled = nullptr;
@@ -195,7 +195,6 @@ private:
   uint64_t anchorNs = 0;
   volatile uint64_t *reportPlace = nullptr;
   std::function<void()> watcher;
-  std::function<void(uint32_t)> replayed;
   std::unique_ptr<Pace> paced;
 };
 

@@ -3,9 +3,10 @@
 // memory (PeerLanes), else an NCCL communicator of its own. So it is with the sums of gradients:
 // copy engines move them beside what is computed (PeerRegions), else the ranks of a group are a
 // communicator, which sums and gathers on the compute stream at the end. Nothing waits for the
-// device, as long as the host is not too far ahead of it, and all of it may become part of a CUDA
-// graph; what the compute stream waits for it reports to the host, which gives up when nothing
-// moves. Transfers for which the driver's queue has no room yet wait in the lane's own.
+// device, as long as the host is not too far ahead of it. Transfers may become part of a CUDA
+// graph; of a sum only the word does that says its gradients are complete. What the compute stream
+// waits for it reports to the host, which gives up when nothing moves. Transfers for which the
+// driver's queue has no room yet wait in the lane's own.
 
 #include "../cuda/CudaDevice.h"
 #include "../cuda/Pace.h"
@@ -25,6 +26,7 @@
 #include <map>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 namespace bigmac::rt {
 
@@ -88,23 +90,18 @@ public:
       : host(host), device(device), cuda(cudaApi()), nccl(ncclApi()), self(host.rank()),
         memory(std::make_unique<PeerMemory>(host, device)),
         lanes(std::make_unique<PeerLanes>(host, device, *memory)),
-        summed(std::make_unique<PeerRegions>(device, *memory, self)) {
+        peerRegions(std::make_unique<PeerRegions>(device, *memory, self)) {
     checkDistinct();
     checkCuda(cuda.cuMemAlloc(&scratch, kScratchBytes), "allocating scratch");
     device.setWatcher([this] { watch(); });
-    device.setReplayed([this](uint32_t slot) {
-      for (Region region : sumsOfList[slot])
-        summed->startSum(region);
-    });
   }
 
   ~NcclComm() override {
     device.setWatcher(nullptr);
-    device.setReplayed(nullptr);
     if (std::uncaught_exceptions() > 0)
       abandon();
     if (abandoned) {
-      static_cast<void>(summed.release());
+      static_cast<void>(peerRegions.release());
       static_cast<void>(lanes.release());
       static_cast<void>(memory.release());
       for (auto &[key, link] : links)
@@ -113,6 +110,7 @@ public:
     }
     device.forgetLists(); // a communicator in a graph that is alive does not end
     Deadline deadline(timeout, self, "the other ranks to close NCCL's connections");
+    cuda.cuStreamSynchronize(device.computeStream()); // which has waited for all other streams
     for (auto &[key, link] : links) {
       if (link.comm)
         nccl.ncclCommDestroy(link.comm);
@@ -124,7 +122,7 @@ public:
       cuda.cuEventDestroy(transfer.ready);
       cuda.cuEventDestroy(transfer.done);
     }
-    summed.reset();
+    peerRegions.reset();
     lanes.reset();
     memory.reset();
     cuda.cuMemFree(scratch);
@@ -181,18 +179,18 @@ public:
   void progress() override {
     for (auto &[key, link] : links)
       feed(link);
-    summed->feed();
+    peerRegions->feed();
   }
   void checkOthers() override { host.checkOthers(); }
 
   void beginSum(Device &, Region number) override {
-    if (!summed->carries(number))
+    if (!peerRegions->carries(number))
       return;
-    summed->offer(number);
+    peerRegions->offer(number);
     if (device.isRecording())
-      sumsOfList[device.recordedSlot()].push_back(number);
+      device.atEachStart([this, number] { peerRegions->startSum(number); });
     else
-      summed->startSum(number);
+      peerRegions->startSum(number);
   }
   void endSum(Device &, Region number) override {
     end(number, [&](const ShardedRegion &region, ncclComm_t comm) {
@@ -202,8 +200,8 @@ public:
     });
   }
   void beginGather(Device &, Region number) override {
-    if (summed->carries(number))
-      summed->startGather(number);
+    if (peerRegions->carries(number))
+      peerRegions->startGather(number);
   }
   void endGather(Device &, Region number) override {
     end(number, [&](const ShardedRegion &region, ncclComm_t comm) {
@@ -277,11 +275,13 @@ private:
     if (region.group.size() == 1)
       return;
     device.report(named("all of ranks " + listed(region.group)));
-    if (summed->carries(number)) {
-      auto onStreams = [&] { return summed->feed(number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY; };
+    if (peerRegions->carries(number)) {
+      auto onStreams = [&] {
+        return peerRegions->feed(number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+      };
       if (onStreams() != CUDA_SUCCESS)
         device.poll(onStreams);
-      summed->finish(number);
+      peerRegions->finish(number);
     } else {
       nccl.check(byNccl(region, links.at(Key{false, region.group}).comm), operation);
     }
@@ -323,10 +323,9 @@ private:
 
   std::unique_ptr<PeerMemory> memory;
   std::unique_ptr<PeerLanes> lanes;
-  std::unique_ptr<PeerRegions> summed;
+  std::unique_ptr<PeerRegions> peerRegions;
   std::deque<ShardedRegion> regions;
   std::map<Region, ShardedRegion> unconnected; // prepared since the last connect()
-  std::vector<Region> sumsOfList[2];           // that the device's lists begin
   PeerLanes::Messages unpaired;                // prepared since the last connect()
   std::map<Key, Link> links;                   // those that this rank is in; addresses stay
   std::deque<Transfer> transfers;
@@ -424,13 +423,12 @@ void NcclComm::tryLink(const Key &key, const Link &link) {
 }
 
 void NcclComm::connect() {
-  lanes->connect(unpaired);
-  unpaired.clear();
-  summed->connect(unconnected);
-  for (const auto &[number, region] : unconnected)
-    if (!summed->carries(number))
+  lanes->connect(std::exchange(unpaired, {}));
+  auto added = std::exchange(unconnected, {});
+  peerRegions->connect(added);
+  for (const auto &[number, region] : added)
+    if (!peerRegions->carries(number))
       links.try_emplace(Key{false, region.group});
-  unconnected.clear();
   for (auto &[key, link] : links)
     if (key.isLane && !link.stream) {
       check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");
@@ -453,7 +451,7 @@ void NcclComm::connect() {
 void NcclComm::watch() {
   uint64_t now = nowNs();
   // Often where streams have had no room for all that was started.
-  if (now - watchedAt < (summed->isFed() ? 5'000'000 : 200'000))
+  if (now - watchedAt < (peerRegions->isFed() ? 5'000'000 : 200'000))
     return;
   // After a pause the device was not waited for: what was seen before says nothing.
   if (now - watchedAt > 1'000'000'000)

@@ -8,8 +8,8 @@
 
 namespace bigmac::rt {
 
-/// An allocation of such a size has blocks of the driver's to itself, so that its handle opens at
-/// its first byte.
+/// An allocation of whole blocks of the driver's shares none with others, so that its handle opens
+/// at its first byte. The arena is one, too (CudaDevice).
 static constexpr uint64_t kBlock = 2 << 20;
 
 static bool copiesAllowed() {
@@ -29,9 +29,10 @@ PeerMemory::~PeerMemory() {
   for (const auto &[handle, memory] : imports)
     if (memory)
       cuda.cuIpcCloseMemHandle(memory);
-  if (own.empty())
+  if (!exchanged)
     return;
-  // Memory must not be freed while another process has it open.
+  // All ranks have exchanged texts, or none. Memory must not be freed while another process has it
+  // open.
   try {
     host.barrier();
   } catch (const RuntimeError &) {
@@ -44,8 +45,10 @@ PeerMemory::~PeerMemory() {
 CUdeviceptr PeerMemory::allocate(uint64_t bytes) {
   CUdeviceptr memory = 0;
   uint64_t size = (bytes + kBlock - 1) / kBlock * kBlock;
-  checkCuda(cuda.cuMemAlloc(&memory, size),
-            [&] { return "allocating " + std::to_string(size) + " bytes for transfers"; });
+  CUresult code = cuda.cuMemAlloc(&memory, size);
+  if (code == CUDA_ERROR_OUT_OF_MEMORY)
+    return 0;
+  checkCuda(code, [&] { return "allocating " + std::to_string(size) + " bytes for transfers"; });
   own.push_back(memory);
   checkCuda(cuda.cuMemsetD8Async(memory, 0, size, device.computeStream()), "clearing signals");
   checkCuda(cuda.cuStreamSynchronize(device.computeStream()), "clearing signals");
@@ -77,6 +80,7 @@ CUdeviceptr PeerMemory::opened(const std::string &text) {
 }
 
 std::vector<std::string> PeerMemory::exchange(const std::string &mine) {
+  exchanged = true;
   std::string all;
   for (const std::string &text : host.gather(mine))
     all += text + '\0';

@@ -31,7 +31,8 @@ public:
   /// The same for ranks whose processes may share memory.
   const std::string &machine() const { return machineText; }
 
-  /// Memory of this GPU that others may open, cleared; lives as long as this.
+  /// Memory of this GPU that others may open, cleared; lives as long as this. 0 where there is not
+  /// enough: NCCL has to do without it.
   CUdeviceptr allocate(uint64_t bytes);
   /// A handle by which other processes open an allocation; empty where that cannot be.
   std::string exported(CUdeviceptr memory) const;
@@ -46,6 +47,7 @@ private:
   const CudaApi &cuda;
   bool allowed;
   std::string machineText;
+  bool exchanged = false;
   std::vector<CUdeviceptr> own;
   std::map<std::string, CUdeviceptr> imports; // by handle; 0: could not be opened
 };

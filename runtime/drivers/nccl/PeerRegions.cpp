@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 namespace bigmac::rt {
 
@@ -54,9 +55,11 @@ void PeerRegions::allocate(uint64_t peersHere) {
     throw RuntimeError("expected at most " + std::to_string(kWordBytes / 2 / (kWords * kLine)) +
                        " other ranks on this machine, found " + std::to_string(peersHere));
   block = memory.allocate(kWordBytes + bytes);
+  if (!block)
+    return;
   for (CUstream *stream : {&sends, &sums})
     check(cuda.cuStreamCreate(stream, CU_STREAM_NON_BLOCKING), "creating a stream");
-  uint64_t stride = std::max<uint64_t>(1, kPaceCalls / (3 * peersHere + 4));
+  uint64_t stride = std::max<uint64_t>(1, kPaceCalls / (4 * peersHere + 4));
   sendPace = std::make_unique<Pace>(cuda, stride);
   sumPace = std::make_unique<Pace>(cuda, stride);
 }
@@ -69,47 +72,77 @@ std::string PeerRegions::describe(const std::map<Comm::Region, ShardedRegion> &a
     mine["regions"].push_back(
         {{"group", region.group},
          {"offset", static_cast<char *>(region.data) - static_cast<char *>(device.address(0))},
-         {"bytes", region.shardBytes()}});
+         {"bytes", region.shardBytes()},
+         {"type", static_cast<uint32_t>(region.type)}});
   return mine.dump();
 }
 
+/// Two ranks count what passes between them, whichever region it is of: RuntimeError unless they
+/// have prepared the regions that they share in one order.
+static void checkShared(const std::vector<json> &ranks) {
+  struct Prepared {
+    const std::vector<uint32_t> *group;
+    uint64_t bytes;
+    uint32_t type;
+    auto operator<=>(const Prepared &) const = default;
+  };
+  std::set<std::vector<uint32_t>> groups; // one place for each
+  std::vector<std::vector<Prepared>> prepared(ranks.size());
+  for (size_t rank = 0; rank < ranks.size(); ++rank)
+    for (const json &region : ranks[rank]["regions"])
+      prepared[rank].push_back(
+          {&*groups.insert(region["group"]).first, region["bytes"], region["type"]});
+  auto shared = [&](uint32_t rank, uint32_t other) {
+    std::vector<Prepared> list;
+    for (const Prepared &each : prepared[rank])
+      if (std::find(each.group->begin(), each.group->end(), other) != each.group->end())
+        list.push_back(each);
+    return list;
+  };
+  std::set<std::pair<uint32_t, uint32_t>> seen;
+  for (const auto &group : groups)
+    for (uint32_t a : group)
+      for (uint32_t b : group)
+        if (a < b && seen.insert({a, b}).second && shared(a, b) != shared(b, a))
+          throw RuntimeError("ranks " + std::to_string(a) + " and " + std::to_string(b) +
+                             " have not prepared the same regions of gradients and parameters in "
+                             "the same order");
+}
+
 void PeerRegions::connect(const std::map<Comm::Region, ShardedRegion> &added) {
+  // Which ranks may share memory with this one, itself included; and whether one of them needs it.
+  const char needs = '+';
   std::string machine = memory.isAllowed() ? memory.machine() : "";
-  auto machines = memory.exchange(machine);
-  std::vector<uint32_t> here; // those that may share memory with this one, itself included
-  for (uint32_t rank = 0; rank < machines.size(); ++rank)
-    if (!machine.empty() && machines[rank] == machine)
-      here.push_back(rank);
+  std::vector<uint32_t> here;
+  bool isNeeded = false;
+  auto machines = memory.exchange(machine + (added.empty() ? "" : std::string(1, needs)));
+  for (uint32_t rank = 0; rank < machines.size(); ++rank) {
+    std::string &other = machines[rank];
+    bool needsIt = other.ends_with(needs);
+    if (needsIt)
+      other.pop_back();
+    if (machine.empty() || other != machine)
+      continue;
+    here.push_back(rank);
+    isNeeded |= needsIt;
+  }
   auto placeOf = [&](uint32_t of, uint32_t among) {
     // Each leaves itself out.
     uint64_t place = std::find(here.begin(), here.end(), of) - here.begin();
     return of > among ? place - 1 : place;
   };
-  if (!block && here.size() > 1)
+  if (!block && isNeeded && here.size() > 1)
     allocate(here.size() - 1);
 
   std::vector<json> ranks;
   for (const std::string &text : memory.exchange(describe(added)))
     ranks.push_back(json::parse(text));
+  checkShared(ranks);
   // The k-th region of a group is the same on all of its ranks.
   std::map<std::vector<uint32_t>, std::map<uint32_t, std::vector<const json *>>> groups;
   for (uint32_t rank = 0; rank < ranks.size(); ++rank)
     for (const json &region : ranks[rank]["regions"])
       groups[region["group"]][rank].push_back(&region);
-  auto listed = [](const std::vector<uint32_t> &group) { return json(group).dump(); };
-  for (const auto &[group, members] : groups)
-    for (uint32_t rank : group) {
-      auto found = members.find(rank);
-      const auto &first = members.begin()->second;
-      bool same =
-          found != members.end() && found->second.size() == first.size() &&
-          std::equal(first.begin(), first.end(), found->second.begin(),
-                     [](const json *a, const json *b) { return (*a)["bytes"] == (*b)["bytes"]; });
-      if (!same)
-        throw RuntimeError(
-            "rank " + std::to_string(rank) + " has not prepared the regions that rank " +
-            std::to_string(members.begin()->first) + " shares with it, as ranks " + listed(group));
-    }
 
   std::set<std::vector<uint32_t>> reached;
   for (const auto &[group, members] : groups) {
@@ -169,6 +202,8 @@ void PeerRegions::write(CUstream stream, CUdeviceptr at, uint32_t value) {
         "telling another rank of a sum or gather");
 }
 
+/// What was copied to this GPU before the number was written is there once the wait is over: the
+/// other end's stream is in order, and NVLink keeps it.
 void PeerRegions::await(CUstream stream, CUdeviceptr at, uint32_t value, unsigned how) {
   check(cuda.cuStreamWaitValue32(stream, at, value, how), "waiting for another rank's part");
 }
@@ -199,6 +234,8 @@ void PeerRegions::startGather(Comm::Region number) {
 }
 
 void PeerRegions::feed() {
+  if (device.isRecording())
+    return; // it would become part of the graph
   for (; !queue.empty(); queue.pop_front()) {
     for (Pace *pace : {sendPace.get(), sumPace.get()}) {
       CUresult code = pace->ready();

@@ -4,7 +4,7 @@
 // gathered beside what the multiprocessors compute. Each rank's copy engine writes its part of
 // another's shard, in pieces, into a buffer there; the other adds up the pieces in the order of the
 // group. A gather writes where the shard belongs. Both have a stream for what is sent and one for
-// the sums; ranks wait for each other by numbers in device memory that streams wait for.
+// what arrives; ranks wait for each other by numbers in device memory that streams wait for.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,7 +38,8 @@ public:
 
   /// On the compute stream, in a list too: the gradients are complete.
   void offer(Comm::Region region);
-  /// Once for each offer, in that order: the sum moves.
+  /// Once for each offer, in that order: the sum moves. Sums and gathers go one after another,
+  /// whatever regions they are of.
   void startSum(Comm::Region region);
   /// What the compute stream has done so far may be sent.
   void startGather(Comm::Region region);

@@ -63,8 +63,9 @@ public:
   /// and start them in that order, over and over, until a connect() that brings new ones.
   virtual Request prepareSend(const void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
   virtual Request prepareRecv(void *data, uint64_t bytes, uint32_t peer, uint32_t tag) = 0;
-  /// A region whose collectives are below. The ranks of its group prepare what they share in one
-  /// order, and begin and end its collectives in one order.
+  /// A region whose collectives are below. There is one order of all regions of the world in which
+  /// every rank prepares those that it holds, and one of all collectives in which every rank
+  /// begins, and ends, those that it takes part in. A region has one collective at a time.
   virtual Region prepareRegion(const ShardedRegion &region) = 0;
   /// Collective: connects what has been prepared since the last time. Before the first start() and
   /// the first collective on a region.
@@ -80,8 +81,9 @@ public:
 
   /// Data of shard `self` = the sum over the group of that shard. May move beside the device's
   /// calls between begin and end, which do not touch the region; a sum may begin in a list of the
-  /// device, and ends outside of it. The same inputs give the same bits: those of the sum in group
-  /// order, in fp32 and rounded once (where NCCL sums, bf16 may be rounded after each addition).
+  /// device, once, so at every start of the list, and ends outside of it. The same inputs give the
+  /// same bits: those of the sum in group order, in fp32 and rounded once (where NCCL sums, bf16
+  /// may be rounded after each addition).
   virtual void beginSum(Device &device, Region region) = 0;
   virtual void endSum(Device &device, Region region) = 0;
   /// Every shard = its owner's. Begins and ends outside of lists.
@@ -121,8 +123,8 @@ struct TcpWorld {
 /// The TCP driver. RuntimeError when the ranks do not find one another.
 std::unique_ptr<Comm> makeTcpComm(const TcpWorld &world);
 
-/// The NCCL driver, for a CUDA device: gradient sums between GPUs, and transfers, which copy
-/// engines carry between GPUs of one machine (BIGMAC_CUDA_TRANSFERS=nccl: NCCL everywhere). The
+/// The NCCL driver, for a CUDA device. Between GPUs of one machine copy engines carry transfers,
+/// sums and gathers (BIGMAC_CUDA_TRANSFERS=nccl: NCCL everywhere). The
 /// world, its collectives on host memory and abort() are those of `host`, which passes NCCL's ids
 /// around as well. Collective. RuntimeError, on every rank, where NCCL is missing or two ranks have
 /// one GPU.
