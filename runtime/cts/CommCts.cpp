@@ -334,7 +334,7 @@ TEST_F(CommCts, SumsBesideTheCallsOfAList) {
 /// Ranks that disagree learn it before anything waits for the other.
 TEST_F(CommCts, RegionsThatDifferAreRefused) {
   if (!theDriver->comparesRegions || size < 2)
-    return;
+    GTEST_SKIP() << "nobody compares regions here";
   if (rank < 2)
     for (uint64_t shard : {rank == 0 ? 16u : 32u, rank == 0 ? 32u : 16u})
       comm.prepareRegion({{0, 1}, rank, floats(0), shard, floats(1 << 20), 4096});

@@ -175,6 +175,11 @@ bool Executor::marked(size_t i) const {
   return trace.on() || i + 1 == instrs.size() || waits != (instrs[i + 1].op == BM_OP_WAIT);
 }
 
+void Executor::beginSums(size_t done) {
+  for (auto [from, end] = sums.equal_range(done); from != end; ++from)
+    comm.beginSum(device, from->second);
+}
+
 void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
   // The next step's inputs are gathered piece by piece between the calls: a host that may not be
   // far ahead of the device would begin with them too late.
@@ -187,6 +192,7 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
     device.fill(range.offset, 0xFF, range.size);
   for (size_t i = 0; i < instrs.size(); ++i) {
     const bm_instr &instr = instrs[i];
+    beginSums(i);
     if (i == 0 || label[i] != label[i - 1])
       device.label(labels[label[i]].c_str());
     switch (instr.op) {
@@ -234,14 +240,10 @@ void Executor::issue(uint32_t slot, uint64_t step, const SampleOrder &order) {
       device.copy(instr.offset, instr.u.source, instr.bytes);
       break;
     }
-    for (auto [from, end] = sums.equal_range(i); from != end; ++from)
-      comm.beginSum(device, from->second);
     if (marked(i))
       device.mark(i + 1);
   }
-  if (instrs.empty())
-    for (auto [after, region] : sums)
-      comm.beginSum(device, region);
+  beginSums(instrs.size());
   device.label(nullptr);
   if (gathers)
     staged[other] = step + 1;

@@ -21,9 +21,9 @@ namespace bigmac::rt {
 /// allocating.
 class Executor {
 public:
-  /// `sums`: those of gradients, by the instruction after which they may begin. `poison`: each step
-  /// begins with NaN in every byte that does not outlive a step, so that a read of what was not
-  /// written shows.
+  /// `sums`: those of gradients, by the number of instructions after which they may begin.
+  /// `poison`: each step begins with NaN in every byte that does not outlive a step, so that a read
+  /// of what was not written shows.
   Executor(const PlanView &plan, uint32_t worldRank, Device &device, Comm &comm,
            const bm_task_fn *tasks, const Data &data, Trace &trace,
            std::multimap<size_t, Comm::Region> sums, bool poison);
@@ -53,6 +53,8 @@ private:
   void findUnkept();
   /// Fills the host memory from which the list of `slot` loads its inputs.
   void stage(uint32_t slot, uint64_t step, const SampleOrder &order);
+  /// Those that may begin after so many instructions.
+  void beginSums(size_t done);
   void issue(uint32_t slot, uint64_t step, const SampleOrder &order);
   void load(void *target, const bm_instr &instr, uint64_t step, const SampleOrder &order) const;
   /// Whether the time after instruction `i` is remembered.

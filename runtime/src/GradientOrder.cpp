@@ -58,7 +58,7 @@ void forBytes(const PlanView &plan, const bm_instr &instr, std::vector<Bytes> &o
 
 } // namespace
 
-std::vector<size_t> lastUsesOfGradients(const PlanView &plan, uint32_t pipelineRank) {
+std::vector<size_t> gradientsComplete(const PlanView &plan, uint32_t pipelineRank) {
   const bm_rank &rank = plan.ranks()[pipelineRank];
   struct Gradients {
     uint32_t index;
@@ -74,32 +74,32 @@ std::vector<size_t> lastUsesOfGradients(const PlanView &plan, uint32_t pipelineR
         held.push_back(
             {c, {member.grad_offset, plan.elements(entry) * elementBytes(entry.grad_dtype)}});
   }
-  std::vector<size_t> last(plan.classes().size(), 0);
+  std::vector<size_t> complete(plan.classes().size(), 0);
   std::vector<Bytes> open(rank.slots, Bytes{0, 0});
   auto instrs = plan.instrs(rank);
   for (size_t i = 0; i < instrs.size(); ++i)
     forBytes(plan, instrs[i], open, [&](Bytes bytes) {
       for (const Gradients &gradients : held)
         if (gradients.bytes.meets(bytes))
-          last[gradients.index] = i;
+          complete[gradients.index] = i + 1;
     });
-  return last;
+  return complete;
 }
 
 std::vector<uint32_t> gradientOrder(const PlanView &plan) {
-  std::vector<double> complete(plan.classes().size(), 0);
+  std::vector<double> parts(plan.classes().size(), 0); // of a list
   for (uint32_t r = 0; r < plan.ranks().size(); ++r) {
-    double instrs = static_cast<double>(plan.ranks()[r].instrs.count);
-    auto last = lastUsesOfGradients(plan, r);
-    for (size_t c = 0; c < last.size(); ++c)
-      complete[c] = std::max(complete[c], static_cast<double>(last[c]) / std::max(instrs, 1.0));
+    auto complete = gradientsComplete(plan, r);
+    double all = std::max<double>(1, plan.ranks()[r].instrs.count);
+    for (size_t c = 0; c < complete.size(); ++c)
+      parts[c] = std::max(parts[c], static_cast<double>(complete[c]) / all);
   }
   std::vector<uint32_t> order;
   for (uint32_t c = 0; c < plan.classes().size(); ++c)
     if (plan.classes()[c].kind == BM_CLASS_TRAINED)
       order.push_back(c);
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    return std::pair(complete[a], a) < std::pair(complete[b], b);
+    return std::pair(parts[a], a) < std::pair(parts[b], b);
   });
   return order;
 }

@@ -14,9 +14,9 @@
 
 namespace bigmac::rt {
 
-/// By class: the last instruction of a pipeline rank that touches its gradients there; 0 where none
-/// does (then they are complete from the start) or the rank holds none.
-std::vector<size_t> lastUsesOfGradients(const PlanView &plan, uint32_t pipelineRank);
+/// By class: after how many instructions of a pipeline rank its gradients there are complete, that
+/// is, are not touched any more.
+std::vector<size_t> gradientsComplete(const PlanView &plan, uint32_t pipelineRank);
 
 /// The trained classes, as all ranks sum them: by when, in parts of a rank's list, the last of
 /// their ranks has its gradients complete. One order for all, so that no two ranks each wait for

@@ -13,7 +13,7 @@ Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, C
     : holdings(holdings), device(device), comm(comm),
       squares(static_cast<double *>(device.hostMemory(holdings.trained.size() * sizeof(double)))) {
   const bm_rank &rank = plan.ranks()[holdings.pipelineRank];
-  std::vector<size_t> lasts = lastUsesOfGradients(plan, holdings.pipelineRank);
+  std::vector<size_t> complete = gradientsComplete(plan, holdings.pipelineRank);
   size_t before = 0; // sums begin in one order on all ranks
   for (uint32_t index : gradientOrder(plan)) {
     auto held = std::find_if(holdings.trained.begin(), holdings.trained.end(),
@@ -25,7 +25,7 @@ Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, C
                                  held->shardElements, device.address(rank.scratch_offset),
                                  rank.scratch_bytes, type});
     };
-    before = std::max(before, lasts[index]);
+    before = std::max(before, complete[index]);
     classes.push_back({&*held,
                        region(held->at.grad_offset, held->gradType),
                        region(held->at.param_offset, held->type),

@@ -18,7 +18,7 @@ class Update {
 public:
   Update(const PlanView &plan, const Holdings &holdings, Device &device, Comm &comm);
 
-  /// Which sums may begin after which instruction of this rank's list.
+  /// Which sums may begin after how many instructions of this rank's list.
   std::multimap<size_t, Comm::Region> sumsAfter() const;
 
   /// Ends the sums of gradients over the ranks that hold them: this rank's shards are complete
@@ -34,7 +34,7 @@ private:
   struct Class {
     const HeldClass *held;
     Comm::Region gradients, parameters;
-    size_t completeAfter; // instruction
+    size_t completeAfter; // instructions
     std::vector<const Segment *> segments;
   };
 

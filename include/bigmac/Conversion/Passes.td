@@ -85,10 +85,10 @@ def ConvertPipelineToRT : Pass<"convert-pipeline-to-rt", "::mlir::ModuleOp"> {
   let summary = "Place every buffer and write each rank's instructions";
   let description = [{
     Adds an `rt.program` for the scheduled program and removes the latter. Parameters that the same
-    ranks use become one class, contiguous, padded to shards; trained ones only
-    if the same tasks use them, too. Values between tasks become buffers
-    that live from the action that makes or receives them to the last that uses them; offsets come
-    from the memory planner, whose result is proved again. A receive is posted one action before its
+    ranks use become one class, contiguous, padded to shards; trained ones only if the same tasks use
+    them, too. Values between tasks become buffers that live from the action that makes or receives
+    them to the last that uses them; offsets come from the memory planner, whose result is proved
+    again. A receive is posted one action before its
     first use; a send is waited for at the first action that, in the executed schedule, starts
     after its receive was posted, so that no wait can be part of a deadlock.
 

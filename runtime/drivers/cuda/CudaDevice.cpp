@@ -3,7 +3,6 @@
 
 #include "CudaDevice.h"
 
-#include "../common/AdamWScalars.h"
 #include "../common/IndexErrorText.h"
 #include "CudaTasks.h"
 #include "LibraryCalls.h"
@@ -24,11 +23,6 @@ extern "C" const unsigned char bm_cuda_own_kernels[];
 
 namespace bigmac::rt {
 
-/// After the partial sums in `scratch`: how often the stream has reported, and what kernels have
-/// found wrong.
-static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
-static constexpr uint64_t kIndexError = kReportCount + 64;
-static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
 /// Calls between two looks at how far the stream is. Up to four times as many are queued; some are
 /// three kernels, or have an event before and after.
 static constexpr uint64_t kPaceStride = 64;
@@ -170,18 +164,6 @@ CUfunction CudaDevice::function(CUmodule module, const char *name, const char *w
   return result;
 }
 
-template <typename What> void CudaDevice::check(CUresult code, What what) {
-  if (code == CUDA_SUCCESS && lists == CudaLists::Check)
-    code = drain();
-  if (code == CUDA_SUCCESS)
-    return;
-  lost = true;
-  checkCuda(code, [&] {
-    return std::string(what()) + (labelled ? " in " + std::string(labelled) : "") + " on " +
-           titleText;
-  });
-}
-
 std::string CudaDevice::identity() const {
   CUuuid uuid{};
   checkCuda(api.cuDeviceGetUuid(&uuid, device), "asking for the GPU's identity");
@@ -299,129 +281,6 @@ void CudaDevice::run(bm_task_fn task, void *const *args) {
     throw RuntimeError(failure);
   lost = true;
   throw RuntimeError(failure + (labelled ? " in " + std::string(labelled) : ""));
-}
-
-void CudaDevice::fail(const std::string &what) {
-  if (failure.empty())
-    failure = what;
-}
-
-void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t block[3],
-                        void **params) {
-  if (!failure.empty())
-    return;
-  if (kernel >= taskKernels.size())
-    return fail("the program launches kernel " + std::to_string(kernel) + " of " +
-                std::to_string(taskKernels.size()));
-  pace();
-  beginCall();
-  CUresult code =
-      api.cuLaunchKernel(taskKernels[kernel], grid[0], grid[1], grid[2], block[0], block[1],
-                         block[2], program->kernels[kernel].shared_bytes, stream, params, nullptr);
-  if (code == CUDA_SUCCESS && lists == CudaLists::Check)
-    code = drain();
-  if (code != CUDA_SUCCESS)
-    fail("CUDA: kernel " + std::string(program->kernels[kernel].name) + ", " +
-         std::to_string(grid[0]) + " x " + std::to_string(grid[1]) + " x " +
-         std::to_string(grid[2]) + " blocks of " + std::to_string(block[0]) + " x " +
-         std::to_string(block[1]) + " x " + std::to_string(block[2]) +
-         " threads: " + cudaErrorText(code));
-  endCall([&] { return program->kernels[kernel].name; });
-}
-
-template <typename Call> void CudaDevice::callLibrary(const std::string &what, Call call) {
-  if (!failure.empty())
-    return;
-  pace();
-  beginCall();
-  call();
-  if (lists == CudaLists::Check)
-    checkCuda(drain(), [&] { return what + " of the program on " + titleText; });
-  endCall([&] { return what; });
-}
-
-void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
-  std::string what = "matmul " + std::to_string(index);
-  if (!matmuls)
-    throw RuntimeError("the program runs " + what + " of 0");
-  if (times && index < program->matmul_count)
-    what += ": " + describe(program->matmuls[index]);
-  callLibrary(what, [&] { matmuls->run(index, a, b, c, bias); });
-}
-
-void CudaDevice::attentionForward(uint32_t index, const void *q, const void *k, const void *v,
-                                  const void *mask, void *o, float *logsumexp) {
-  std::string what = "attention " + std::to_string(index);
-  if (!attentions)
-    throw RuntimeError("the program runs " + what + " of 0");
-  if (times && index < program->attention_count)
-    what += ": " + describe(program->attentions[index]);
-  callLibrary(what, [&] { attentions->forward(index, q, k, v, mask, o, logsumexp); });
-}
-
-void CudaDevice::attentionBackward(uint32_t index, const void *q, const void *k, const void *v,
-                                   const void *mask, const void *o, const float *logsumexp,
-                                   const void *gradO, void *gradQ, void *gradK, void *gradV) {
-  std::string what = "the backward of attention " + std::to_string(index);
-  if (!attentions)
-    throw RuntimeError("the program runs " + what + " of 0");
-  if (times && index < program->attention_count)
-    what += ": " + describe(program->attentions[index]);
-  callLibrary(what, [&] {
-    attentions->backward(index, q, k, v, mask, o, logsumexp, gradO, gradQ, gradK, gradV);
-  });
-}
-
-void CudaDevice::scatterRows(void *table, uint32_t tableType, int64_t tableRows, int64_t width,
-                             const void *ids, uint32_t idBytes, int64_t count, const void *rows,
-                             uint32_t rowsType) {
-  std::string what = "adding " + std::to_string(count) + " rows to a table of " +
-                     std::to_string(tableRows) + " x " + std::to_string(width);
-  for (uint32_t type : {tableType, rowsType})
-    if (type != BM_F32 && type != BM_BF16)
-      throw RuntimeError(what + ": expected f32 or bf16 (bm_dtype 1 or 3), found " +
-                         std::to_string(type));
-  constexpr int64_t columns = int64_t(cuda::kBlock) * cuda::kScatterElements;
-  int64_t parts = (width + columns - 1) / columns;
-  if (count < 0 || width < 0 || tableRows < 0 || count > INT32_MAX || parts > 65535 ||
-      (idBytes != 4 && idBytes != 8))
-    throw RuntimeError(what + ": with ids of " + std::to_string(idBytes) +
-                       " bytes, which is not supported");
-  if (count == 0 || width == 0)
-    return;
-  cuda::ScatterRows how{tableType, rowsType, idBytes, 0, tableRows, width, count};
-  void *record = indexErrorRecord();
-  void *params[] = {&table, &ids, &rows, &how, &record};
-  callLibrary(what, [&] {
-    checkCuda(api.cuLaunchKernel(scatterKernel, static_cast<unsigned>(count),
-                                 static_cast<unsigned>(parts), 1, cuda::kBlock, 1, 1, 0, stream,
-                                 params, nullptr),
-              [&] { return what; });
-  });
-}
-
-void CudaDevice::checkIndices(const void *indices, uint32_t indexBytes, int64_t count,
-                              int64_t lowest, int64_t size, int64_t ignored) {
-  std::string what = "a check of " + std::to_string(count) + " indices";
-  if (count < 0 || count > INT32_MAX || (indexBytes != 4 && indexBytes != 8))
-    throw RuntimeError(what + " of " + std::to_string(indexBytes) +
-                       " bytes, which is not supported");
-  if (count == 0)
-    return;
-  cuda::CheckIndices how{indexBytes, 0, count, lowest, size, ignored};
-  void *record = indexErrorRecord();
-  void *params[] = {&indices, &how, &record};
-  callLibrary(what, [&] {
-    checkCuda(api.cuLaunchKernel(checkIndicesKernel,
-                                 static_cast<unsigned>((count + cuda::kBlock - 1) / cuda::kBlock),
-                                 1, 1, cuda::kBlock, 1, 1, 0, stream, params, nullptr),
-              [&] { return what; });
-  });
-}
-
-void *CudaDevice::indexErrorRecord() {
-  looksForIndexErrors = true;
-  return reinterpret_cast<void *>(scratch + kIndexError);
 }
 
 CUresult CudaDevice::poll(const std::function<CUresult()> &query) {
@@ -619,92 +478,6 @@ void CudaDevice::label(const char *name) {
   labelled = name;
   if (labelled)
     nvtxRangePushA(labelled);
-}
-
-static unsigned blocksOf(uint64_t threads) {
-  return static_cast<unsigned>(
-      std::clamp<uint64_t>((threads + cuda::kBlock - 1) / cuda::kBlock, 1, cuda::kMostBlocks));
-}
-
-void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const char *what) {
-  pace();
-  beginCall();
-  check(api.cuLaunchKernel(kernel, blocksOf(threads), 1, 1, cuda::kBlock, 1, 1, 0, stream, params,
-                           nullptr),
-        [&] { return what; });
-  endCall([&] { return what; });
-}
-
-/// Of the two kernels, and how many elements a thread takes at once.
-static size_t kernelOf(bm_dtype type) { return type == BM_F32 ? 0 : 1; }
-static uint64_t widthOf(bm_dtype type) { return type == BM_F32 ? 4 : 8; }
-
-CUresult CudaDevice::launchSum(CUstream on, void *target, std::span<const void *const> sources,
-                               uint64_t elements, bm_dtype type) {
-  if (sources.size() > cuda::kMostSources)
-    throw RuntimeError("a sum of " + std::to_string(sources.size()) + " values, at most " +
-                       std::to_string(cuda::kMostSources) + " can be added at once");
-  cuda::SumSources list{};
-  std::copy(sources.begin(), sources.end(), list.at);
-  list.count = static_cast<uint32_t>(sources.size());
-  void *params[] = {&target, &list, &elements};
-  return api.cuLaunchKernel(sumKernel[kernelOf(type)], blocksOf(elements / widthOf(type) + 1), 1, 1,
-                            cuda::kBlock, 1, 1, 0, on, params, nullptr);
-}
-
-void CudaDevice::sum(void *target, std::span<const void *const> sources, uint64_t elements,
-                     bm_dtype type) {
-  pace();
-  beginCall();
-  check(launchSum(stream, target, sources, elements, type), [] { return "a sum"; });
-  endCall([] { return "a sum"; });
-}
-
-void CudaDevice::sumOn(CUstream on, void *target, std::span<const void *const> sources,
-                       uint64_t elements, bm_dtype type) {
-  checkCuda(launchSum(on, target, sources, elements, type), "a sum of gradients");
-}
-
-void CudaDevice::sumSquares(double *result, uint64_t offset, uint64_t elements, bm_dtype type) {
-  CUdeviceptr values = at(offset);
-  auto blocks = static_cast<uint32_t>(std::clamp<uint64_t>(
-      (elements / widthOf(type) + cuda::kBlock) / cuda::kBlock, 1, cuda::kMostBlocks));
-  void *params[] = {&scratch, &values, &elements};
-  start(squaresKernel[kernelOf(type)], uint64_t(blocks) * cuda::kBlock, params, "a sum of squares");
-  void *rest[] = {&result, &scratch, &blocks};
-  start(partialsKernel, 1, rest, "a sum of squares");
-}
-
-void CudaDevice::scale(uint64_t offset, uint64_t elements, double factor, bm_dtype type) {
-  CUdeviceptr values = at(offset);
-  auto rounded = static_cast<float>(factor);
-  void *params[] = {&values, &rounded, &elements};
-  start(scaleKernel[kernelOf(type)], elements / widthOf(type) + 1, params, "a scaling");
-}
-
-void CudaDevice::adamW(const AdamW &how, const AdamWShard &shard) {
-  shard.check();
-  AdamWScalars scalars = adamWScalars(how);
-  CUdeviceptr p = at(shard.param), g = at(shard.grad), first = at(shard.m), second = at(shard.v);
-  uint64_t elements = shard.elements, threads = elements / widthOf(shard.paramType) + 1;
-  if (shard.master != BM_NONE64) {
-    CUdeviceptr master = at(shard.master);
-    void *params[] = {&scalars, &p, &master, &g, &first, &second, &elements};
-    start(masterKernel[kernelOf(shard.gradType)], threads, params, "AdamW");
-    return;
-  }
-  void *params[] = {&scalars, &p, &g, &first, &second, &elements};
-  start(shard.paramType == BM_F32 ? adamwKernel : narrowKernel[kernelOf(shard.gradType)], threads,
-        params, "AdamW");
-}
-
-void CudaDevice::report(uint32_t what) {
-  pace();
-  volatile uint64_t *place = reportPlace;
-  CUdeviceptr count = scratch + kReportCount;
-  void *params[] = {&place, &count, &what};
-  check(api.cuLaunchKernel(reportKernel, 1, 1, 1, 1, 1, 1, 0, stream, params, nullptr),
-        [] { return "a report to the host"; });
 }
 
 uint32_t countCudaDevices(std::string &why) {

@@ -114,6 +114,12 @@ public:
   std::string identity() const;
 
 private:
+  /// After the partial sums in `scratch`: how often the stream has reported, and what kernels have
+  /// found wrong.
+  static constexpr uint64_t kReportCount = cuda::kMostBlocks * sizeof(double);
+  static constexpr uint64_t kIndexError = kReportCount + 64;
+  static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
+
   CUfunction function(CUmodule module, const char *name, const char *whose);
   void start(CUfunction kernel, uint64_t threads, void **params, const char *what);
   CUresult launchSum(CUstream on, void *target, std::span<const void *const> sources,
@@ -197,6 +203,18 @@ private:
   std::function<void()> watcher;
   std::unique_ptr<Pace> paced;
 };
+
+template <typename What> void CudaDevice::check(CUresult code, What what) {
+  if (code == CUDA_SUCCESS && lists == CudaLists::Check)
+    code = drain();
+  if (code == CUDA_SUCCESS)
+    return;
+  lost = true;
+  checkCuda(code, [&] {
+    return std::string(what()) + (labelled ? " in " + std::string(labelled) : "") + " on " +
+           titleText;
+  });
+}
 
 } // namespace bigmac::rt
 

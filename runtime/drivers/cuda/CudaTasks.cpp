@@ -1,6 +1,10 @@
+// What tasks call: the functions of cuda.h, and what the device does for each.
+
 #include "CudaTasks.h"
 
 #include "CudaDevice.h"
+#include "LibraryCalls.h"
+#include "kernels.h"
 
 #include <exception>
 
@@ -9,6 +13,129 @@ namespace bigmac::rt {
 static CudaDevice *current = nullptr;
 
 void setTaskDevice(CudaDevice *device) { current = device; }
+
+void CudaDevice::fail(const std::string &what) {
+  if (failure.empty())
+    failure = what;
+}
+
+void CudaDevice::launch(uint32_t kernel, const uint32_t grid[3], const uint32_t block[3],
+                        void **params) {
+  if (!failure.empty())
+    return;
+  if (kernel >= taskKernels.size())
+    return fail("the program launches kernel " + std::to_string(kernel) + " of " +
+                std::to_string(taskKernels.size()));
+  pace();
+  beginCall();
+  CUresult code =
+      api.cuLaunchKernel(taskKernels[kernel], grid[0], grid[1], grid[2], block[0], block[1],
+                         block[2], program->kernels[kernel].shared_bytes, stream, params, nullptr);
+  if (code == CUDA_SUCCESS && lists == CudaLists::Check)
+    code = drain();
+  if (code != CUDA_SUCCESS)
+    fail("CUDA: kernel " + std::string(program->kernels[kernel].name) + ", " +
+         std::to_string(grid[0]) + " x " + std::to_string(grid[1]) + " x " +
+         std::to_string(grid[2]) + " blocks of " + std::to_string(block[0]) + " x " +
+         std::to_string(block[1]) + " x " + std::to_string(block[2]) +
+         " threads: " + cudaErrorText(code));
+  endCall([&] { return program->kernels[kernel].name; });
+}
+
+template <typename Call> void CudaDevice::callLibrary(const std::string &what, Call call) {
+  if (!failure.empty())
+    return;
+  pace();
+  beginCall();
+  call();
+  if (lists == CudaLists::Check)
+    checkCuda(drain(), [&] { return what + " of the program on " + titleText; });
+  endCall([&] { return what; });
+}
+
+void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
+  std::string what = "matmul " + std::to_string(index);
+  if (!matmuls)
+    throw RuntimeError("the program runs " + what + " of 0");
+  if (times && index < program->matmul_count)
+    what += ": " + describe(program->matmuls[index]);
+  callLibrary(what, [&] { matmuls->run(index, a, b, c, bias); });
+}
+
+void CudaDevice::attentionForward(uint32_t index, const void *q, const void *k, const void *v,
+                                  const void *mask, void *o, float *logsumexp) {
+  std::string what = "attention " + std::to_string(index);
+  if (!attentions)
+    throw RuntimeError("the program runs " + what + " of 0");
+  if (times && index < program->attention_count)
+    what += ": " + describe(program->attentions[index]);
+  callLibrary(what, [&] { attentions->forward(index, q, k, v, mask, o, logsumexp); });
+}
+
+void CudaDevice::attentionBackward(uint32_t index, const void *q, const void *k, const void *v,
+                                   const void *mask, const void *o, const float *logsumexp,
+                                   const void *gradO, void *gradQ, void *gradK, void *gradV) {
+  std::string what = "the backward of attention " + std::to_string(index);
+  if (!attentions)
+    throw RuntimeError("the program runs " + what + " of 0");
+  if (times && index < program->attention_count)
+    what += ": " + describe(program->attentions[index]);
+  callLibrary(what, [&] {
+    attentions->backward(index, q, k, v, mask, o, logsumexp, gradO, gradQ, gradK, gradV);
+  });
+}
+
+void CudaDevice::scatterRows(void *table, uint32_t tableType, int64_t tableRows, int64_t width,
+                             const void *ids, uint32_t idBytes, int64_t count, const void *rows,
+                             uint32_t rowsType) {
+  std::string what = "adding " + std::to_string(count) + " rows to a table of " +
+                     std::to_string(tableRows) + " x " + std::to_string(width);
+  for (uint32_t type : {tableType, rowsType})
+    if (type != BM_F32 && type != BM_BF16)
+      throw RuntimeError(what + ": expected f32 or bf16 (bm_dtype 1 or 3), found " +
+                         std::to_string(type));
+  constexpr int64_t columns = int64_t(cuda::kBlock) * cuda::kScatterElements;
+  int64_t parts = (width + columns - 1) / columns;
+  if (count < 0 || width < 0 || tableRows < 0 || count > INT32_MAX || parts > 65535 ||
+      (idBytes != 4 && idBytes != 8))
+    throw RuntimeError(what + ": with ids of " + std::to_string(idBytes) +
+                       " bytes, which is not supported");
+  if (count == 0 || width == 0)
+    return;
+  cuda::ScatterRows how{tableType, rowsType, idBytes, 0, tableRows, width, count};
+  void *record = indexErrorRecord();
+  void *params[] = {&table, &ids, &rows, &how, &record};
+  callLibrary(what, [&] {
+    checkCuda(api.cuLaunchKernel(scatterKernel, static_cast<unsigned>(count),
+                                 static_cast<unsigned>(parts), 1, cuda::kBlock, 1, 1, 0, stream,
+                                 params, nullptr),
+              [&] { return what; });
+  });
+}
+
+void CudaDevice::checkIndices(const void *indices, uint32_t indexBytes, int64_t count,
+                              int64_t lowest, int64_t size, int64_t ignored) {
+  std::string what = "a check of " + std::to_string(count) + " indices";
+  if (count < 0 || count > INT32_MAX || (indexBytes != 4 && indexBytes != 8))
+    throw RuntimeError(what + " of " + std::to_string(indexBytes) +
+                       " bytes, which is not supported");
+  if (count == 0)
+    return;
+  cuda::CheckIndices how{indexBytes, 0, count, lowest, size, ignored};
+  void *record = indexErrorRecord();
+  void *params[] = {&indices, &how, &record};
+  callLibrary(what, [&] {
+    checkCuda(api.cuLaunchKernel(checkIndicesKernel,
+                                 static_cast<unsigned>((count + cuda::kBlock - 1) / cuda::kBlock),
+                                 1, 1, cuda::kBlock, 1, 1, 0, stream, params, nullptr),
+              [&] { return what; });
+  });
+}
+
+void *CudaDevice::indexErrorRecord() {
+  looksForIndexErrors = true;
+  return reinterpret_cast<void *>(scratch + kIndexError);
+}
 
 } // namespace bigmac::rt
 

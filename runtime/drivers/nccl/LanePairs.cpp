@@ -1,52 +1,19 @@
 #include "LanePairs.h"
 
+#include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 namespace bigmac::rt {
 
-/// In a text, what is empty.
-static const char kNone[] = "-";
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Lane, from, to, tag)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LaneMessage, offset, bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LaneEnd, signal, messages)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankLanes, arena, signals, ends)
 
-static std::string orNone(const std::string &text) { return text.empty() ? kNone : text; }
-
-std::string toText(const RankLanes &lanes) {
-  std::ostringstream out;
-  out << orNone(lanes.machine) << ' ' << orNone(lanes.arena) << ' ' << orNone(lanes.signals) << ' '
-      << lanes.ends.size();
-  for (const auto &[lane, end] : lanes.ends) {
-    out << '\n'
-        << lane.from << ' ' << lane.to << ' ' << lane.tag << ' ' << end.signal << ' '
-        << end.messages.size();
-    for (const LaneMessage &message : end.messages)
-      out << ' ' << message.offset << ' ' << message.bytes;
-  }
-  return out.str();
-}
+std::string toText(const RankLanes &lanes) { return nlohmann::json(lanes).dump(); }
 
 RankLanes rankLanesFromText(const std::string &text) {
-  std::istringstream in(text);
-  RankLanes result;
-  for (std::string *field : {&result.machine, &result.arena, &result.signals}) {
-    in >> *field;
-    if (*field == kNone)
-      field->clear();
-  }
-  size_t ends = 0;
-  in >> ends;
-  for (size_t i = 0; i < ends; ++i) {
-    Lane lane{};
-    LaneEnd end;
-    size_t messages = 0;
-    in >> lane.from >> lane.to >> lane.tag >> end.signal >> messages;
-    for (size_t m = 0; m < messages; ++m) {
-      LaneMessage message{};
-      in >> message.offset >> message.bytes;
-      end.messages.push_back(message);
-    }
-    result.ends[lane] = std::move(end);
-  }
-  return result;
+  return nlohmann::json::parse(text).get<RankLanes>();
 }
 
 static std::string describe(const Lane &lane, const LaneEnd *end, bool sends) {

@@ -31,10 +31,9 @@ struct LaneEnd {
   std::vector<LaneMessage> messages;
 };
 
-/// All that a rank tells of itself. Texts without white space; empty: the rank does not give it.
+/// All that a rank tells of itself.
 struct RankLanes {
-  std::string machine;          // the same for ranks whose processes may share memory
-  std::string arena, signals;   // handles by which others open these
+  std::string arena, signals;   // handles by which others open these; empty: the rank gives none
   std::map<Lane, LaneEnd> ends; // of lanes from or to this rank
 };
 

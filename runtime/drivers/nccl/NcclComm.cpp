@@ -150,7 +150,7 @@ public:
     regions.push_back(region);
     auto number = static_cast<Region>(regions.size() - 1);
     if (region.group.size() > 1)
-      unconnected.emplace(number, region);
+      unconnected.emplace(number, &regions.back());
     return number;
   }
   void connect() override;
@@ -325,9 +325,9 @@ private:
   std::unique_ptr<PeerLanes> lanes;
   std::unique_ptr<PeerRegions> peerRegions;
   std::deque<ShardedRegion> regions;
-  std::map<Region, ShardedRegion> unconnected; // prepared since the last connect()
-  PeerLanes::Messages unpaired;                // prepared since the last connect()
-  std::map<Key, Link> links;                   // those that this rank is in; addresses stay
+  PeerRegions::Regions unconnected; // prepared since the last connect()
+  PeerLanes::Messages unpaired;     // prepared since the last connect()
+  std::map<Key, Link> links;        // those that this rank is in; addresses stay
   std::deque<Transfer> transfers;
 
   using Wait = std::pair<std::string, std::string>; // whom, what for
@@ -428,7 +428,7 @@ void NcclComm::connect() {
   peerRegions->connect(added);
   for (const auto &[number, region] : added)
     if (!peerRegions->carries(number))
-      links.try_emplace(Key{false, region.group});
+      links.try_emplace(Key{false, region->group});
   for (auto &[key, link] : links)
     if (key.isLane && !link.stream) {
       check(cuda.cuStreamCreate(&link.stream, CU_STREAM_NON_BLOCKING), "creating a stream");

@@ -24,8 +24,7 @@ uint64_t PeerLanes::signalOf(const Lane &lane) {
 
 RankLanes PeerLanes::describe(const Messages &added) {
   RankLanes mine;
-  mine.machine = memory.machine();
-  if (memory.isAllowed() && !added.empty()) {
+  if (!memory.ranksHere().empty() && !added.empty()) {
     if (!signals)
       signals = memory.allocate(kSignalBytes);
     mine.arena = memory.exported(reinterpret_cast<CUdeviceptr>(device.address(0)));
@@ -52,9 +51,10 @@ void PeerLanes::connect(const Messages &added) {
   uint32_t self = host.rank();
   std::string reached;
   for (const auto &[lane, messages] : added) {
-    const RankLanes &other = ranks[lane.from == self ? lane.to : lane.from];
-    bool opens = !other.machine.empty() && other.machine == ranks[self].machine &&
-                 memory.opened(other.signals) && (lane.to == self || memory.opened(other.arena));
+    uint32_t peer = lane.from == self ? lane.to : lane.from;
+    const RankLanes &other = ranks[peer];
+    bool opens = memory.isHere(peer) && memory.opened(other.signals) &&
+                 (lane.to == self || memory.opened(other.arena));
     if (opens)
       reached += std::to_string(lane.from) + " " + std::to_string(lane.to) + " " +
                  std::to_string(lane.tag) + "\n";

@@ -2,9 +2,8 @@
 
 #include "Machine.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <sstream>
+#include <exception>
 
 namespace bigmac::rt {
 
@@ -21,18 +20,21 @@ static bool copiesAllowed() {
 }
 
 PeerMemory::PeerMemory(Comm &host, CudaDevice &device)
-    : host(host), device(device), cuda(cudaApi()), allowed(copiesAllowed()) {
-  std::istringstream(machineId()) >> machineText;
+    : host(host), device(device), cuda(cudaApi()) {
+  std::string mine = copiesAllowed() ? machineId() : "";
+  auto all = exchange(mine);
+  for (uint32_t rank = 0; rank < all.size(); ++rank)
+    if (!mine.empty() && all[rank] == mine)
+      here.push_back(rank);
 }
 
 PeerMemory::~PeerMemory() {
+  if (std::uncaught_exceptions() > 0)
+    return; // the others may not come to the barrier; the system takes the memory back
   for (const auto &[handle, memory] : imports)
     if (memory)
       cuda.cuIpcCloseMemHandle(memory);
-  if (!exchanged)
-    return;
-  // All ranks have exchanged texts, or none. Memory must not be freed while another process has it
-  // open.
+  // Memory must not be freed while another process has it open.
   try {
     host.barrier();
   } catch (const RuntimeError &) {
@@ -80,7 +82,6 @@ CUdeviceptr PeerMemory::opened(const std::string &text) {
 }
 
 std::vector<std::string> PeerMemory::exchange(const std::string &mine) {
-  exchanged = true;
   std::string all;
   for (const std::string &text : host.gather(mine))
     all += text + '\0';

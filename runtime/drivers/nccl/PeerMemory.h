@@ -11,6 +11,7 @@
 #include "../cuda/CudaDevice.h"
 #include "bigmac-rt/Comm.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,17 +20,18 @@ namespace bigmac::rt {
 
 class PeerMemory {
 public:
-  /// `host`: passes texts around.
+  /// Collective. `host`: passes texts around.
   PeerMemory(Comm &host, CudaDevice &device);
-  /// Collective, as far as other ranks still live. Nothing may be under way.
+  /// Collective, as far as other ranks still live, unless an exception ends them all. Nothing may
+  /// be under way.
   ~PeerMemory();
   PeerMemory(const PeerMemory &) = delete;
   PeerMemory &operator=(const PeerMemory &) = delete;
 
-  /// False: BIGMAC_CUDA_TRANSFERS says that NCCL is to be used.
-  bool isAllowed() const { return allowed; }
-  /// The same for ranks whose processes may share memory.
-  const std::string &machine() const { return machineText; }
+  /// The ranks of this machine, this one among them. None where BIGMAC_CUDA_TRANSFERS says that
+  /// NCCL is to be used, and none that it says so to.
+  const std::vector<uint32_t> &ranksHere() const { return here; }
+  bool isHere(uint32_t rank) const { return std::ranges::find(here, rank) != here.end(); }
 
   /// Memory of this GPU that others may open, cleared; lives as long as this. 0 where there is not
   /// enough: NCCL has to do without it.
@@ -45,9 +47,7 @@ private:
   Comm &host;
   CudaDevice &device;
   const CudaApi &cuda;
-  bool allowed;
-  std::string machineText;
-  bool exchanged = false;
+  std::vector<uint32_t> here;
   std::vector<CUdeviceptr> own;
   std::map<std::string, CUdeviceptr> imports; // by handle; 0: could not be opened
 };

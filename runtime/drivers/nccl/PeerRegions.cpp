@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <utility>
 
 namespace bigmac::rt {
 
@@ -64,136 +63,93 @@ void PeerRegions::allocate(uint64_t peersHere) {
   sumPace = std::make_unique<Pace>(cuda, stride);
 }
 
-std::string PeerRegions::describe(const std::map<Comm::Region, ShardedRegion> &added) {
-  json mine = {{"arena", memory.exported(reinterpret_cast<CUdeviceptr>(device.address(0)))},
-               {"block", block ? memory.exported(block) : ""},
-               {"regions", json::array()}};
+RankRegions PeerRegions::describe(const Regions &added) const {
+  RankRegions mine;
+  mine.arena = memory.exported(reinterpret_cast<CUdeviceptr>(device.address(0)));
+  mine.block = memory.exported(block);
+  auto *arena = static_cast<const char *>(device.address(0));
   for (const auto &[number, region] : added)
-    mine["regions"].push_back(
-        {{"group", region.group},
-         {"offset", static_cast<char *>(region.data) - static_cast<char *>(device.address(0))},
-         {"bytes", region.shardBytes()},
-         {"type", static_cast<uint32_t>(region.type)}});
-  return mine.dump();
+    mine.regions.push_back({region->group,
+                            static_cast<uint64_t>(static_cast<char *>(region->data) - arena),
+                            region->shardBytes(), static_cast<uint32_t>(region->type)});
+  return mine;
 }
 
-/// Two ranks count what passes between them, whichever region it is of: RuntimeError unless they
-/// have prepared the regions that they share in one order.
-static void checkShared(const std::vector<json> &ranks) {
-  struct Prepared {
-    const std::vector<uint32_t> *group;
-    uint64_t bytes;
-    uint32_t type;
-    auto operator<=>(const Prepared &) const = default;
+/// Opens the memory of the group's other ranks; false where that cannot be.
+bool PeerRegions::reach(const std::vector<uint32_t> &group, const std::vector<RankRegions> &ranks) {
+  if (group.size() > cuda::kMostSources)
+    return false;
+  // Each rank leaves itself out among those that write to it.
+  const auto &here = memory.ranksHere();
+  auto placeOf = [&](uint32_t of, uint32_t at) {
+    uint64_t place = std::ranges::find(here, of) - here.begin();
+    return of > at ? place - 1 : place;
   };
-  std::set<std::vector<uint32_t>> groups; // one place for each
-  std::vector<std::vector<Prepared>> prepared(ranks.size());
-  for (size_t rank = 0; rank < ranks.size(); ++rank)
-    for (const json &region : ranks[rank]["regions"])
-      prepared[rank].push_back(
-          {&*groups.insert(region["group"]).first, region["bytes"], region["type"]});
-  auto shared = [&](uint32_t rank, uint32_t other) {
-    std::vector<Prepared> list;
-    for (const Prepared &each : prepared[rank])
-      if (std::find(each.group->begin(), each.group->end(), other) != each.group->end())
-        list.push_back(each);
-    return list;
-  };
-  std::set<std::pair<uint32_t, uint32_t>> seen;
-  for (const auto &group : groups)
-    for (uint32_t a : group)
-      for (uint32_t b : group)
-        if (a < b && seen.insert({a, b}).second && shared(a, b) != shared(b, a))
-          throw RuntimeError("ranks " + std::to_string(a) + " and " + std::to_string(b) +
-                             " have not prepared the same regions of gradients and parameters in "
-                             "the same order");
-}
-
-void PeerRegions::connect(const std::map<Comm::Region, ShardedRegion> &added) {
-  // Which ranks may share memory with this one, itself included; and whether one of them needs it.
-  const char needs = '+';
-  std::string machine = memory.isAllowed() ? memory.machine() : "";
-  std::vector<uint32_t> here;
-  bool isNeeded = false;
-  auto machines = memory.exchange(machine + (added.empty() ? "" : std::string(1, needs)));
-  for (uint32_t rank = 0; rank < machines.size(); ++rank) {
-    std::string &other = machines[rank];
-    bool needsIt = other.ends_with(needs);
-    if (needsIt)
-      other.pop_back();
-    if (machine.empty() || other != machine)
+  for (uint32_t rank : group) {
+    if (rank == self)
       continue;
-    here.push_back(rank);
-    isNeeded |= needsIt;
+    CUdeviceptr arena = memory.isHere(rank) ? memory.opened(ranks[rank].arena) : 0;
+    CUdeviceptr theirs = arena ? memory.opened(ranks[rank].block) : 0;
+    if (!theirs)
+      return false;
+    Peer &peer = peers[rank];
+    peer.arena = arena;
+    peer.block = theirs;
+    peer.place = placeOf(rank, self);
+    peer.placeThere = placeOf(self, rank);
   }
-  auto placeOf = [&](uint32_t of, uint32_t among) {
-    // Each leaves itself out.
-    uint64_t place = std::find(here.begin(), here.end(), of) - here.begin();
-    return of > among ? place - 1 : place;
-  };
-  if (!block && isNeeded && here.size() > 1)
-    allocate(here.size() - 1);
+  return true;
+}
 
-  std::vector<json> ranks;
-  for (const std::string &text : memory.exchange(describe(added)))
-    ranks.push_back(json::parse(text));
-  checkShared(ranks);
-  // The k-th region of a group is the same on all of its ranks.
-  std::map<std::vector<uint32_t>, std::map<uint32_t, std::vector<const json *>>> groups;
-  for (uint32_t rank = 0; rank < ranks.size(); ++rank)
-    for (const json &region : ranks[rank]["regions"])
-      groups[region["group"]][rank].push_back(&region);
+PeerRegions::Moved &PeerRegions::add(Comm::Region number, const ShardedRegion &region) {
+  uint64_t flag = kWordBytes / 2 + regions.size() * kLine;
+  if (flag + kLine > kWordBytes)
+    throw RuntimeError("more than " + std::to_string(kWordBytes / 2 / kLine) +
+                       " regions of gradients and parameters on one rank");
+  Moved &moved = regions[number];
+  moved.region = &region;
+  moved.flag = block + flag;
+  for (CUevent *event : {&moved.begun, &moved.sent, &moved.done})
+    check(cuda.cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "creating an event");
+  return moved;
+}
+
+void PeerRegions::connect(const Regions &added) {
+  auto isShared = [&](const auto &entry) {
+    return std::ranges::any_of(entry.second->group,
+                               [&](uint32_t rank) { return rank != self && memory.isHere(rank); });
+  };
+  if (!block && std::ranges::any_of(added, isShared))
+    allocate(memory.ranksHere().size() - 1);
+
+  std::vector<RankRegions> ranks;
+  for (const std::string &text : memory.exchange(toText(describe(added))))
+    ranks.push_back(rankRegionsFromText(text));
+  if (std::string error = findUnsharedRegions(ranks); !error.empty())
+    throw RuntimeError(error); // all ranks find the same one
 
   std::set<std::vector<uint32_t>> reached;
-  for (const auto &[group, members] : groups) {
-    if (!members.contains(self) || group.size() < 2 || group.size() > cuda::kMostSources)
-      continue;
-    bool all = true;
-    for (uint32_t rank : group) {
-      if (rank == self || !all)
-        continue;
-      const json &other = ranks[rank];
-      all = std::find(here.begin(), here.end(), rank) != here.end() &&
-            memory.opened(other["arena"]) && memory.opened(other["block"]);
-      if (!all)
-        continue;
-      Peer &peer = peers[rank];
-      peer.arena = memory.opened(other["arena"]);
-      peer.block = memory.opened(other["block"]);
-      peer.place = placeOf(rank, self);
-      peer.placeThere = placeOf(self, rank);
-    }
-    if (all)
-      reached.insert(group);
-  }
-  std::map<std::vector<uint32_t>, size_t> agreeing;
+  for (const auto &[number, region] : added)
+    if (!reached.contains(region->group) && reach(region->group, ranks))
+      reached.insert(region->group);
+  std::map<std::vector<uint32_t>, size_t> agreeing; // how many reach all others
   for (const std::string &text : memory.exchange(json(reached).dump()))
     for (std::vector<uint32_t> group : json::parse(text))
       ++agreeing[group];
 
-  std::map<std::vector<uint32_t>, size_t> next;
+  size_t place = 0;
   for (const auto &[number, region] : added) {
-    size_t k = next[region.group]++;
-    if (agreeing[region.group] != region.group.size())
+    size_t mine = place++;
+    if (agreeing[region->group] != region->group.size())
       continue;
-    Moved &moved = regions[number];
-    moved.region = region;
-    for (uint32_t step = 1; step < region.group.size(); ++step) {
-      auto index = static_cast<uint32_t>((region.self + step) % region.group.size());
-      uint32_t rank = region.group[index];
-      const json &there = *groups[region.group][rank][k];
-      Peer &peer = peers[rank];
+    Moved &moved = add(number, *region);
+    for (uint32_t step = 1; step < region->group.size(); ++step) {
+      auto index = static_cast<uint32_t>((region->self + step) % region->group.size());
+      Peer &peer = peers[region->group[index]];
+      uint64_t there = regionAt(ranks, self, mine, region->group[index]).offset;
       moved.parts.push_back(
-          {&peer, index,
-           peer.arena + there["offset"].get<uint64_t>() + region.self * region.shardBytes()});
+          {&peer, index, peer.arena + there + region->self * region->shardBytes()});
     }
-    uint64_t flag = kWordBytes / 2 + (regions.size() - 1) * kLine;
-    if (flag + kLine > kWordBytes)
-      throw RuntimeError("more than " + std::to_string(kWordBytes / 2 / kLine) +
-                         " regions of gradients and parameters on one rank");
-    moved.flag = block + flag;
-    for (CUevent *event : {&moved.begun, &moved.sent, &moved.done})
-      check(cuda.cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "creating an event");
   }
 }
 
@@ -220,7 +176,7 @@ void PeerRegions::offer(Comm::Region number) {
 void PeerRegions::startSum(Comm::Region number) {
   Moved &moved = regions.at(number);
   push(moved, Step::BeginSum);
-  for (uint64_t begin = 0; begin < moved.region.shardBytes(); begin += slotBytes)
+  for (uint64_t begin = 0; begin < moved.region->shardBytes(); begin += slotBytes)
     push(moved, Step::Piece, begin);
   push(moved, Step::EndSum);
   feed();
@@ -278,7 +234,7 @@ void PeerRegions::put(const Work &work) {
 }
 
 void PeerRegions::putPiece(const Moved &moved, uint64_t begin) {
-  const ShardedRegion &region = moved.region;
+  const ShardedRegion &region = *moved.region;
   uint64_t bytes = std::min(slotBytes, region.shardBytes() - begin);
   sources.assign(region.group.size(), nullptr);
   sources[region.self] = region.shard(region.self) + begin;
@@ -300,8 +256,8 @@ void PeerRegions::putPiece(const Moved &moved, uint64_t begin) {
     write(sums, word(part.peer->block, part.peer->placeThere, kFreed), part.peer->received);
 }
 
-void PeerRegions::putGather(Moved &moved) {
-  const ShardedRegion &region = moved.region;
+void PeerRegions::putGather(const Moved &moved) {
+  const ShardedRegion &region = *moved.region;
   check(cuda.cuStreamWaitEvent(sends, moved.begun, 0), "a gather");
   // Others may write their shards here from now on ...
   for (const Part &part : moved.parts)

@@ -14,12 +14,12 @@
 #include "../cuda/CudaDevice.h"
 #include "../cuda/Pace.h"
 #include "PeerMemory.h"
+#include "RegionPairs.h"
 #include "bigmac-rt/Comm.h"
 
 #include <deque>
 #include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace bigmac::rt {
@@ -31,9 +31,11 @@ public:
   PeerRegions(const PeerRegions &) = delete;
   PeerRegions &operator=(const PeerRegions &) = delete;
 
-  /// Collective: takes those of `added`, by their numbers, whose ranks all reach each other.
-  /// RuntimeError, on every rank, where ranks of a group have not prepared the same regions.
-  void connect(const std::map<Comm::Region, ShardedRegion> &added);
+  /// Of more than one rank; they stay.
+  using Regions = std::map<Comm::Region, const ShardedRegion *>;
+  /// Collective: takes those whose ranks all reach each other. RuntimeError, on every rank, where
+  /// ranks of a group have not prepared the same regions.
+  void connect(const Regions &added);
   bool carries(Comm::Region region) const { return regions.contains(region); }
 
   /// On the compute stream, in a list too: the gradients are complete.
@@ -64,7 +66,7 @@ private:
     CUdeviceptr target; // gathers: where this rank's shard belongs there
   };
   struct Moved {
-    ShardedRegion region;
+    const ShardedRegion *region;
     std::vector<Part> parts; // of the group's other ranks, from this one on
     CUdeviceptr flag;        // 1: the gradients are complete
     CUevent begun = nullptr, sent = nullptr, done = nullptr;
@@ -80,11 +82,13 @@ private:
   CUdeviceptr word(CUdeviceptr block, uint64_t place, int which) const;
   CUdeviceptr slot(CUdeviceptr block, uint64_t place, uint32_t piece) const;
   void allocate(uint64_t peersHere);
-  std::string describe(const std::map<Comm::Region, ShardedRegion> &added);
+  RankRegions describe(const Regions &added) const;
+  bool reach(const std::vector<uint32_t> &group, const std::vector<RankRegions> &ranks);
+  Moved &add(Comm::Region number, const ShardedRegion &region);
   void push(Moved &moved, Step step, uint64_t begin = 0);
   void put(const Work &work);
   void putPiece(const Moved &moved, uint64_t begin);
-  void putGather(Moved &moved);
+  void putGather(const Moved &moved);
   void write(CUstream stream, CUdeviceptr at, uint32_t value);
   void await(CUstream stream, CUdeviceptr at, uint32_t value, unsigned how);
 

@@ -43,11 +43,11 @@ std::vector<unsigned char> imageOf(void (*fill)(RankWriter &, RankWriter &)) {
 }
 
 /// By class, on rank 0.
-std::vector<size_t> lastUses(void (*fill)(RankWriter &, RankWriter &)) {
+std::vector<size_t> complete(void (*fill)(RankWriter &, RankWriter &)) {
   auto image = imageOf(fill);
   std::string error;
   auto plan = PlanView::open(image.data(), image.size(), error);
-  return plan ? lastUsesOfGradients(*plan, 0) : std::vector<size_t>();
+  return plan ? gradientsComplete(*plan, 0) : std::vector<size_t>();
 }
 
 std::vector<uint32_t> order(void (*fill)(RankWriter &, RankWriter &)) {
@@ -61,22 +61,22 @@ std::vector<uint32_t> order(void (*fill)(RankWriter &, RankWriter &)) {
 
 /// Only zeroed: class 0 by the first instruction, class 1 by the second; class 2 is not of rank 0.
 TEST(GradientOrder, ZeroingTouches) {
-  EXPECT_THAT(lastUses([](RankWriter &, RankWriter &) {}), ElementsAre(0, 1, 0));
+  EXPECT_THAT(complete([](RankWriter &, RankWriter &) {}), ElementsAre(1, 2, 0));
 }
 
 /// A task touches what its arguments meet, by a byte too.
 TEST(GradientOrder, TasksTouchTheirArguments) {
-  EXPECT_THAT(lastUses([](RankWriter &a, RankWriter &) {
+  EXPECT_THAT(complete([](RankWriter &a, RankWriter &) {
                 a.run(0, {20000, 1024}, {});
                 a.run(0, {20000, 9152}, {});            // the last bytes of class 1
                 a.run(0, {1024 - 64, 1024 + 1024}, {}); // just before and just after class 0
               }),
-              ElementsAre(2, 3, 0));
+              ElementsAre(3, 4, 0));
 }
 
 /// What is sent or copied is in use until it is waited for.
 TEST(GradientOrder, TransfersTouchUntilTheirWait) {
-  EXPECT_THAT(lastUses([](RankWriter &a, RankWriter &b) {
+  EXPECT_THAT(complete([](RankWriter &a, RankWriter &b) {
                 a.send(1, 0, 1024, 64, 0);
                 a.offload(8192, 0, 64, 1);
                 a.run(0, {20000, 21000}, {});
@@ -87,7 +87,7 @@ TEST(GradientOrder, TransfersTouchUntilTheirWait) {
                 b.recv(0, 0, 20000, 64, 0);
                 b.wait(0);
               }),
-              ElementsAre(6, 5, 0));
+              ElementsAre(7, 6, 0));
 }
 
 /// Class 0 is complete early on rank 0 and counts where it is complete last.

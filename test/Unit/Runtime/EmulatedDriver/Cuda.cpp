@@ -160,6 +160,14 @@ bool isPinned(const void *host) {
   return next != pinned.begin() && at < std::prev(next)->first + std::prev(next)->second;
 }
 
+/// Whether there is room for an allocation: BM_EMULATED_MEMORY is all that there is, in bytes.
+bool hasRoom(size_t bytes) {
+  const char *all = std::getenv("BM_EMULATED_MEMORY");
+  for (const auto &[at, memory] : memories)
+    bytes += memory.bytes;
+  return !all || bytes <= std::strtoull(all, nullptr, 10);
+}
+
 /// Memory that other processes open by the file behind it.
 CUdeviceptr map(int file, size_t bytes) {
   void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -259,6 +267,8 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction function, unsigned, unsigned, unsigne
 
 CUresult CUDAAPI cuMemAlloc(CUdeviceptr *memory, size_t bytes) {
   Call call(driver);
+  if (!hasRoom(bytes))
+    return CUDA_ERROR_OUT_OF_MEMORY;
   int file = memfd_create("emulated GPU", MFD_CLOEXEC);
   if (file < 0 || ftruncate(file, bytes) != 0)
     return CUDA_ERROR_OUT_OF_MEMORY;
