@@ -9,6 +9,33 @@
 
 namespace bigmac::rt {
 
+/// Whether `next` begins where `at` ends, in every array.
+static bool adjoins(const AdamWShard &at, const AdamWShard &next) {
+  auto follows = [&](uint64_t from, uint64_t to, bm_dtype type) {
+    return to == from + at.elements * elementBytes(type);
+  };
+  return at.paramType == next.paramType && at.gradType == next.gradType &&
+         at.momentType == next.momentType && follows(at.param, next.param, at.paramType) &&
+         follows(at.grad, next.grad, at.gradType) && follows(at.m, next.m, at.momentType) &&
+         follows(at.v, next.v, at.momentType) &&
+         (at.master == BM_NONE64 ? next.master == BM_NONE64
+                                 : follows(at.master, next.master, BM_F32));
+}
+
+std::vector<Stretch> stretchesOf(std::vector<const Segment *> segments) {
+  std::sort(segments.begin(), segments.end(),
+            [](const Segment *a, const Segment *b) { return a->at.param < b->at.param; });
+  std::vector<Stretch> stretches;
+  for (const Segment *segment : segments) {
+    if (!stretches.empty() && stretches.back().decays == segment->decays &&
+        adjoins(stretches.back().at, segment->at))
+      stretches.back().at.elements += segment->at.elements;
+    else
+      stretches.push_back({segment->at, segment->decays});
+  }
+  return stretches;
+}
+
 Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, Comm &comm)
     : holdings(holdings), device(device), comm(comm),
       squares(static_cast<double *>(device.hostMemory(holdings.trained.size() * sizeof(double)))) {
@@ -31,9 +58,11 @@ Update::Update(const PlanView &plan, const Holdings &holdings, Device &device, C
                        region(held->at.param_offset, held->type),
                        before,
                        {}});
+    std::vector<const Segment *> segments;
     for (const Segment &segment : holdings.segments)
       if (segment.trained && plan.params()[segment.param].class_index == index)
-        classes.back().segments.push_back(&segment);
+        segments.push_back(&segment);
+    classes.back().stretches = stretchesOf(std::move(segments));
   }
 }
 
@@ -59,11 +88,11 @@ double Update::sumGradients() {
 void Update::step(const AdamW &how) {
   comm.setOperation("gathering parameters");
   for (const Class &each : classes) {
-    for (const Segment *segment : each.segments) {
+    for (const Stretch &stretch : each.stretches) {
       AdamW mine = how;
-      if (!segment->decays)
+      if (!stretch.decays)
         mine.weightDecay = 0;
-      device.adamW(mine, segment->at);
+      device.adamW(mine, stretch.at);
     }
     comm.beginGather(device, each.parameters);
   }

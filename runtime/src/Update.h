@@ -13,6 +13,16 @@
 
 namespace bigmac::rt {
 
+/// Neighbouring elements that take the same step of AdamW.
+struct Stretch {
+  AdamWShard at;
+  bool decays;
+};
+
+/// Segments of one class joined where one begins where another ends: a call for each tensor costs
+/// more than the arithmetic of a small one.
+std::vector<Stretch> stretchesOf(std::vector<const Segment *> segments);
+
 /// Sharded AdamW over the classes that this rank holds.
 class Update {
 public:
@@ -35,7 +45,7 @@ private:
     const HeldClass *held;
     Comm::Region gradients, parameters;
     size_t completeAfter; // instructions
-    std::vector<const Segment *> segments;
+    std::vector<Stretch> stretches;
   };
 
   const Holdings &holdings;

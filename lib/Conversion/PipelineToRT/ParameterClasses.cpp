@@ -105,10 +105,19 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
       }
       cls.members.assign(it->second.begin(), it->second.end());
     }
-    ParameterClass &cls = layout.classes[entry->second];
-    layout.places[parameter.getSymName()] = {entry->second, cls.bytes};
-    cls.bytes = aligned(cls.bytes + byteSize(parameter.getType()));
+    layout.places[parameter.getSymName()] = {entry->second, 0};
   }
+
+  // Those that decay lie together: AdamW takes neighbours with the same weight decay at once.
+  for (bool decay : {true, false})
+    for (nn::ParameterOp parameter : layout.parameters) {
+      if ((cast<ShapedType>(parameter.getType()).getRank() >= 2) != decay)
+        continue;
+      ParameterLayout::Place &place = layout.places[parameter.getSymName()];
+      ParameterClass &cls = layout.classes[place.classIndex];
+      place.position = cls.bytes;
+      cls.bytes = aligned(cls.bytes + byteSize(parameter.getType()));
+    }
 
   layout.end.assign(program.ranks(), 0);
   for (ParameterClass &cls : layout.classes) {
