@@ -90,6 +90,23 @@ Value KernelBuilder::reduceLanes(arith::AtomicRMWKind kind, Value value, int64_t
   return value;
 }
 
+Value KernelBuilder::opaque(Value vector) {
+  auto type = cast<VectorType>(vector.getType());
+  const int64_t words = type.getDimSize(0) * type.getElementTypeBitWidth() / 32;
+  auto asWords = VectorType::get({words}, getI32Type());
+  Value bits = vector::BitCastOp::create(*this, loc, asWords, vector);
+  for (int64_t i = 0; i < words; ++i) {
+    Value word = vector::ExtractOp::create(*this, loc, bits, i);
+    Value same =
+        LLVM::InlineAsmOp::create(*this, loc, getI32Type(), word, "", "=r,0",
+                                  /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                  LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+            .getRes();
+    bits = vector::InsertOp::create(*this, loc, same, bits, i);
+  }
+  return vector::BitCastOp::create(*this, loc, type, bits);
+}
+
 SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange arguments, int64_t size,
                                            Value column, ArrayRef<Value> wanted) {
   IRMapping mapping;

@@ -40,6 +40,10 @@ public:
   /// lane gets the result, computed in the same order.
   mlir::Value reduceLanes(mlir::arith::AtomicRMWKind kind, mlir::Value value, int64_t width);
 
+  /// `vector` with its bits hidden from optimizations: what was computed from it before is not
+  /// known to be the same as what is computed from the result. Of whole 32-bit words.
+  mlir::Value opaque(mlir::Value vector);
+
   /// The body of `op` for given operand values: scalars (size 0), or vectors of `size` elements
   /// that start at `column`. Returns what it yields, or with `stopAt` that value of the body.
   llvm::SmallVector<mlir::Value> emitBody(mlir::linalg::GenericOp op, mlir::ValueRange arguments,

@@ -20,8 +20,13 @@ struct KernelShape {
   /// hold: they are read again by each reduction.
   int64_t vectorsPerThread = 1;
   bool streamed = false;
+  /// Threads hold a row as it is in memory, and compute what they need of it again for each
+  /// reduction and for what is stored: less registers, so that another row is loaded meanwhile.
+  bool packed = false;
+  /// Parts of a row, each of which other blocks compute.
+  int64_t parts = 1;
   /// Blocks; fewer than rows need where blocks go through all rows, of their section, in rounds.
-  /// The first section's come first.
+  /// The first section's come first; those that compute parts of the same rows are neighbours.
   int64_t blocks = 1;
   /// Blocks that a multiprocessor must have registers for at once; 0: as it comes.
   int64_t blocksPerMultiprocessor = 0;
@@ -47,6 +52,8 @@ struct KernelNeeds {
   int64_t sections = 1;
   /// The kernel reduces along rows.
   bool reduces = false;
+  /// Something of a row is a single value that is summed over rows.
+  bool sumsSingles = false;
 };
 
 /// Multiprocessors of the device that kernels are shaped for (H100 SXM and H200 have 132); another

@@ -50,6 +50,8 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
         count(operand, operand, needs.sharedBytes);
   }
   needs.sums = program.accumulators.size();
+  for (const RowAccumulator &accumulator : program.accumulators)
+    needs.sumsSingles |= !isWide(accumulator.value());
   needs.stores = program.stores.size();
   needs.wideValues = std::max<int64_t>(1, loaded.size() + needs.sums);
   for (const RowStore &store : program.stores)
@@ -69,7 +71,7 @@ public:
         rowValues(program, shape.vector, b) {
     kernel.shape = shape;
     b.approximate = needsOf(program).widestBytes <= 2;
-    kernel.partialRows = program.accumulators.empty() ? 0 : shape.blocks * shape.rowsPerBlock;
+    kernel.partialRows = program.accumulators.empty() ? 0 : shape.blocks / shape.parts;
     SmallVector<Type> arguments;
     for (Value input : program.inputs)
       arguments.push_back(bufferType(cast<RankedTensorType>(input.getType())));
@@ -77,14 +79,22 @@ public:
     for (const RowAccumulator &accumulator : program.accumulators)
       arguments.push_back(partialType(accumulator));
     SmallVector<Type> shared;
+    auto share = [&](ArrayRef<int64_t> sizes, Value of) {
+      shared.push_back(MemRefType::get(
+          sizes, getElementTypeOrSelf(of.getType()), MemRefLayoutAttrInterface{},
+          gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+    };
     if (shape.threadsPerRow > 32)
       for (const auto &level : program.reductions)
         for (linalg::GenericOp op : level)
           for (Value result : op.getResults())
-            shared.push_back(MemRefType::get(
-                {shape.threads() / 32}, getElementTypeOrSelf(result.getType()),
-                MemRefLayoutAttrInterface{},
-                gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+            share({shape.threads() / 32}, result);
+    firstOfGroups = shared.size();
+    if (shape.rowsPerBlock > 1)
+      for (const RowAccumulator &accumulator : program.accumulators)
+        share({shape.rowsPerBlock,
+               isWide(accumulator.value()) ? shape.threadsPerRow * shape.vector : 1},
+              accumulator.value());
     kernel.function = b.createKernel(name, arguments, shared, shape.threads());
     if (shape.blocksPerMultiprocessor > 0)
       kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
@@ -102,6 +112,8 @@ public:
   RowKernel emit() {
     Value thread = gpu::ThreadIdOp::create(b, b.loc, gpu::Dimension::x);
     block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
+    part = b.rem(block, shape.parts);
+    block = b.div(block, shape.parts);
     bool oneRow = shape.rowsPerBlock == 1;
     lane = oneRow ? thread : b.rem(thread, shape.threadsPerRow);
     group = oneRow ? b.index(0) : b.div(thread, shape.threadsPerRow);
@@ -137,7 +149,7 @@ private:
       rows.push_back(b.add(b.mul(turn, shape.rowsPerBlock), group));
     }
     SmallVector<SmallVector<Value>> loads(rows.size());
-    if (rows.size() > 1)
+    if (rows.size() > 1 || shape.packed)
       for (auto [row, values] : llvm::zip_equal(rows, loads))
         values = loadRow(row);
     const bool mayBePast = program.rows() % (shape.rowsPerBlock * shape.rowsPerThread) != 0;
@@ -148,8 +160,7 @@ private:
   /// A block of a kernel that sums over rows goes through several and then writes its sums.
   void emitRounds() {
     const int64_t sections = program.sections(), rowsOfSection = program.rows() / sections;
-    const int64_t blocksOfSection = shape.blocks / sections;
-    Value partialRow = b.add(b.mul(block, shape.rowsPerBlock), group);
+    const int64_t blocksOfSection = shape.blocks / shape.parts / sections;
     Value begin = b.mul(block, shape.rowsPerBlock);
     rowsEnd = b.index(program.rows());
     if (sections > 1) {
@@ -193,20 +204,68 @@ private:
       scf::YieldOp::create(b, b.loc, yielded);
     }
     unsigned next = 0;
-    for (auto [accumulator, buffer] : llvm::zip_equal(program.accumulators, partials)) {
-      if (!isWide(accumulator.value())) {
-        Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, lane, b.index(0));
-        Value sum = loop.getResult(next++);
-        when(isFirst,
-             [&] { memref::StoreOp::create(b, b.loc, sum, buffer, ValueRange{partialRow}); });
-        continue;
-      }
-      for (int64_t k = 0; k < shape.vectorsPerThread; ++k) {
-        Piece piece = pieceAt(k);
-        Value sum = loop.getResult(next++);
-        when(piece.inside, [&] { rowValues.storeVector(sum, buffer, {partialRow, piece.column}); });
-      }
+    for (auto [i, accumulator] : llvm::enumerate(program.accumulators))
+      for (int64_t k = 0; k < piecesOf(accumulator); ++k)
+        storeSum(i, k, loop.getResult(next++));
+  }
+
+  /// Piece `k` of the block's part of a sum, from what its groups have.
+  void storeSum(unsigned index, int64_t k, Value sum) {
+    const RowAccumulator &accumulator = program.accumulators[index];
+    const bool wide = isWide(accumulator.value());
+    Value isFirst = wide ? Value() : isZero(lane);
+    if (shape.rowsPerBlock > 1) {
+      Value slots = kernel.function.getWorkgroupAttributions()[firstOfGroups + index];
+      if (k > 0)
+        gpu::BarrierOp::create(b, b.loc);
+      when(isFirst, [&] { storeShared(sum, slots); });
+      gpu::BarrierOp::create(b, b.loc);
+      auto loop =
+          scf::ForOp::create(b, b.loc, b.index(1), b.index(shape.rowsPerBlock), b.index(1), sum);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value other = loadShared(sum.getType(), slots, loop.getInductionVar());
+      scf::YieldOp::create(b, b.loc,
+                           b.combine(accumulator.combiner.kind, loop.getRegionIterArg(0), other));
+      sum = loop.getResult(0);
     }
+    Value stores = both(isFirst, shape.rowsPerBlock > 1 ? isZero(group) : Value());
+    if (!wide) {
+      when(stores,
+           [&] { memref::StoreOp::create(b, b.loc, sum, partials[index], ValueRange{block}); });
+      return;
+    }
+    Piece piece = pieceAt(k);
+    when(both(stores, piece.inside),
+         [&] { rowValues.storeVector(sum, partials[index], {block, piece.column}); });
+  }
+
+  /// Elements of a vector lie apart, those of neighbouring lanes together.
+  Value sharedAt(int64_t element) { return b.add(lane, b.index(element * shape.threadsPerRow)); }
+
+  void storeShared(Value value, Value buffer) {
+    if (!isa<VectorType>(value.getType())) {
+      memref::StoreOp::create(b, b.loc, value, buffer, ValueRange{group, b.index(0)});
+      return;
+    }
+    for (int64_t i = 0; i < shape.vector; ++i)
+      memref::StoreOp::create(b, b.loc, vector::ExtractOp::create(b, b.loc, value, i), buffer,
+                              ValueRange{group, sharedAt(i)});
+  }
+
+  Value loadShared(Type type, Value buffer, Value row) {
+    if (!isa<VectorType>(type))
+      return memref::LoadOp::create(b, b.loc, buffer, ValueRange{row, b.index(0)});
+    Value result = arith::ConstantOp::create(b, b.loc, b.getZeroAttr(type));
+    for (int64_t i = 0; i < shape.vector; ++i)
+      result = vector::InsertOp::create(
+          b, b.loc, memref::LoadOp::create(b, b.loc, buffer, ValueRange{row, sharedAt(i)}), result,
+          i);
+    return result;
+  }
+
+  Value isZero(Value value) {
+    return arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, value, b.index(0));
   }
 
   int64_t piecesOf(const RowAccumulator &accumulator) {
@@ -277,10 +336,23 @@ private:
           wanted.push_back({op, i});
       reduce(wanted, pieces, sharedIndex);
       sharedIndex += wanted.size();
+      if (shape.packed)
+        keepPacked(pieces);
       emitScalars(i + 1);
     }
     emitStores(pieces);
     return addToSums(pieces, sums);
+  }
+
+  /// Forgets what was computed from loads, so that it is computed again from their bits.
+  void keepPacked(SmallVector<Piece> &pieces) {
+    for (Piece &piece : pieces) {
+      llvm::DenseMap<Value, Value> loads;
+      for (tensor::ExtractSliceOp slice : loadedSlices())
+        if (isWide(slice))
+          loads[slice] = b.opaque(piece.values.lookup(slice));
+      piece.values = std::move(loads);
+    }
   }
 
   /// Emits the row's single values that need at most `level` levels of reductions, where everything
@@ -322,7 +394,8 @@ private:
     Piece piece;
     int64_t begin = k * shape.threadsPerRow * shape.vector;
     piece.column = b.add(b.mul(lane, shape.vector), b.index(begin));
-    if (begin + shape.threadsPerRow * shape.vector > program.columns)
+    piece.column = b.add(piece.column, b.mul(part, shape.threadsPerRow * shape.vector));
+    if (shape.parts * (begin + shape.threadsPerRow * shape.vector) > program.columns)
       piece.inside = b.less(piece.column, b.index(program.columns));
     return piece;
   }
@@ -501,7 +574,10 @@ private:
   RowValues rowValues;
   RowKernel kernel;
   SmallVector<Value> stores, partials;
-  Value block, lane, group;
+  /// Of the first buffer in which groups of threads combine their sums.
+  unsigned firstOfGroups = 0;
+  /// `block` counts those that compute the same part of rows.
+  Value block, part, lane, group;
   /// Where the rows that the block sums over end; null where each row is by itself.
   Value rowsEnd;
   Value rowInside;

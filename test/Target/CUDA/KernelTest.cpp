@@ -105,8 +105,8 @@ TEST(Sums, AreFinishedWhereTheyAreSummed) {
   EXPECT_EQ(relativeError(results[1], most), 0);
 }
 
-// A sum over many rows, two of them a round; the last round has fewer than the blocks take.
-TEST(Rounds, OfTwoRowsThatAreSummed) {
+// A sum over many rows, several of them a round; the last round has fewer than the blocks take.
+TEST(Rounds, OfRowsThatAreSummed) {
   Tasks tasks(R"(func.func @f(%x: tensor<1061x2048xf32>) -> tensor<2048xf32> {
     %0 = nn.reduce_sum %x [0] : tensor<1061x2048xf32>
     return %0 : tensor<2048xf32>
@@ -119,8 +119,8 @@ TEST(Rounds, OfTwoRowsThatAreSummed) {
   EXPECT_EQ(relativeError(tasks.run({x})[0], sum), 0);
 }
 
-// Short rows, of which a block takes several at once, and two in a round; sums of each sample.
-TEST(Rounds, OfTwoRowsOfSamples) {
+// Short rows, of which a block takes several at once, and several in a round; sums of each sample.
+TEST(Rounds, OfRowsOfSamples) {
   Tasks tasks(
       R"(func.func @f(%x: tensor<2x10613x24xf32>, %y: tensor<21226x24xf32>) -> (tensor<2x24xf32>, tensor<24xf32>) {
     %0 = nn.reduce_sum %x [1] : tensor<2x10613x24xf32>
@@ -140,6 +140,58 @@ TEST(Rounds, OfTwoRowsOfSamples) {
   auto results = tasks.run({x, y});
   EXPECT_EQ(relativeError(results[0], samples), 0);
   EXPECT_EQ(relativeError(results[1], all), 0);
+}
+
+// Blocks take parts of rows, the last of which is shorter, and store what they sum as well: sums
+// and the largest element of each sample.
+TEST(Rounds, OfPartsOfRows) {
+  for (int64_t rows : {1, 7, 517}) {
+    const std::string cube = "tensor<3x" + std::to_string(rows) + "x1156xf32>";
+    Tasks tasks("func.func @f(%x: " + cube + ") -> (" + cube +
+                R"(, tensor<3x1156xf32>, tensor<3x1156xf32>) {
+    %y = arith.addf %x, %x : )" +
+                cube + "\n%s = nn.reduce_sum %y [1] : " + cube +
+                "\n%m = nn.reduce_max %x [1] : " + cube + "\nreturn %y, %s, %m : " + cube +
+                ", tensor<3x1156xf32>, tensor<3x1156xf32>\n}");
+    ASSERT_TRUE(tasks.ok()) << tasks.error();
+    Tensor x = Tensor::randomInts({3, rows, 1156}, 1, -100, 100), twice(x.shape), sum({3, 1156}),
+           most({3, 1156}, -1000);
+    for (int64_t s = 0; s < 3; ++s)
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < 1156; ++j) {
+          sum.at({s, j}) += twice.at({s, i, j}) = 2 * x.at({s, i, j});
+          most.at({s, j}) = std::max(most.at({s, j}), x.at({s, i, j}));
+        }
+    auto results = tasks.run({x});
+    EXPECT_EQ(relativeError(results[0], twice), 0);
+    EXPECT_EQ(relativeError(results[1], sum), 0);
+    EXPECT_EQ(relativeError(results[2], most), 0);
+  }
+}
+
+// Rows of bf16 that are too long to be held as floats: whole ones, and one whose last piece is
+// outside for some threads.
+TEST(LongRows, AreHeldAsTheyAreInMemory) {
+  for (int64_t columns : {32000, 21000}) {
+    const std::string narrow = "tensor<3x" + std::to_string(columns) + "xbf16>",
+                      wide = "tensor<3x" + std::to_string(columns) + "xf32>";
+    Tasks tasks("func.func @f(%x: " + narrow + ") -> " + narrow +
+                " {\n%0 = arith.extf %x : " + narrow + " to " + wide +
+                "\n%1 = nn.softmax %0 : " + wide + "\n%2 = arith.truncf %1 : " + wide + " to " +
+                narrow + "\nreturn %2 : " + narrow + "\n}");
+    ASSERT_TRUE(tasks.ok()) << tasks.error();
+    Tensor x = Tensor::randomInts({3, columns}, 1, -64, 64), y({3, columns});
+    for (int64_t i = 0; i < 3; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < columns; ++j) {
+        x.at({i, j}) /= 16;
+        sum += y.at({i, j}) = std::exp(x.at({i, j}));
+      }
+      for (int64_t j = 0; j < columns; ++j)
+        y.at({i, j}) /= sum;
+    }
+    EXPECT_LT(relativeError(tasks.run({x})[0], y), 1.0 / 256);
+  }
 }
 
 // The bias of a large vocabulary: its sums take more registers than kernels should.

@@ -33,6 +33,24 @@ func.func @long(%x: tensor<4x200000xf32>) -> tensor<4x200000xf32> {
   return %0 : tensor<4x200000xf32>
 }
 
+// Registers hold it as bf16: a block keeps its bits, from which each pass computes floats again, and
+// leaves registers for another block.
+// CHECK-LABEL: gpu.func @packed_0(
+// CHECK-SAME: nvvm.minctasm = 2
+// CHECK-COUNT-8: vector.load
+// CHECK-NOT: vector.load
+// CHECK: gpu.shuffle
+// CHECK: llvm.inline_asm has_side_effects {{.*}}"=r,0"
+// CHECK: gpu.shuffle
+// CHECK: llvm.inline_asm has_side_effects {{.*}}"=r,0"
+// CHECK: vector.store
+func.func @packed(%x: tensor<8x32000xbf16>) -> tensor<8x32000xbf16> {
+  %0 = arith.extf %x : tensor<8x32000xbf16> to tensor<8x32000xf32>
+  %1 = nn.softmax %0 : tensor<8x32000xf32>
+  %2 = arith.truncf %1 : tensor<8x32000xf32> to tensor<8x32000xbf16>
+  return %2 : tensor<8x32000xbf16>
+}
+
 // A transposition keeps whole vectors; threads take several rows, all loaded before any is stored.
 // CHECK-LABEL: gpu.func @transpose_0(
 // CHECK-COUNT-4: vector.load {{.*}}vector<8xbf16>
@@ -42,3 +60,6 @@ func.func @transpose(%x: tensor<4x2048x32x128xbf16>) -> tensor<4x32x2048x128xbf1
   %0 = nn.transpose %x [0, 2, 1, 3] : tensor<4x2048x32x128xbf16>
   return %0 : tensor<4x32x2048x128xbf16>
 }
+
+// CHECK-LABEL: func.func @packed(
+// CHECK: gpu.launch_func @kernels::@packed_0 blocks in (%c8, %c1, %c1) threads in (%c512, %c1, %c1)
