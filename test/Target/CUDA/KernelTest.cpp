@@ -194,6 +194,28 @@ TEST(LongRows, AreHeldAsTheyAreInMemory) {
   }
 }
 
+// Between rows of bf16 the error function is an approximation, for all sizes of its argument.
+TEST(Approximations, OfTheErrorFunction) {
+  Tasks tasks(R"(func.func @f(%x: tensor<8x512xbf16>) -> (tensor<8x512xbf16>, tensor<8x512xbf16>) {
+    %0 = arith.extf %x : tensor<8x512xbf16> to tensor<8x512xf32>
+    %1 = math.erf %0 : tensor<8x512xf32>
+    %2 = arith.truncf %1 : tensor<8x512xf32> to tensor<8x512xbf16>
+    %3 = nn.gelu %0 : tensor<8x512xf32>
+    %4 = arith.truncf %3 : tensor<8x512xf32> to tensor<8x512xbf16>
+    return %2, %4 : tensor<8x512xbf16>, tensor<8x512xbf16>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor x({8, 512});
+  for (int64_t i = 0; i < x.size(); ++i) // exact in bf16; 2^-24 to 7.75
+    x[i] = std::ldexp((i & 1 ? -1.0 : 1.0) * double(32 + (i >> 1) % 31), int(i / 171) - 29);
+  auto results = tasks.run({x});
+  for (int64_t i = 0; i < x.size(); ++i) {
+    double erf = std::erf(x[i]), gelu = x[i] * 0.5 * std::erfc(-x[i] / std::sqrt(2.0));
+    EXPECT_NEAR(results[0][i], erf, std::abs(erf) / 256) << x[i];
+    EXPECT_NEAR(results[1][i], gelu, std::abs(gelu) / 256 + 1e-6) << x[i];
+  }
+}
+
 // The bias of a large vocabulary: its sums take more registers than kernels should.
 TEST(Rounds, OfVeryLongRowsThatAreSummed) {
   Tasks tasks(R"(func.func @f(%x: tensor<9x32000xbf16>) -> tensor<32000xf32> {

@@ -1,0 +1,43 @@
+// RUN: bigmac-opt %s --cuda-task-pipeline | FileCheck %s
+
+// Between rows of bf16 exponentials and quotients are the device's own; where a row of f32 goes in or out
+// they are precise.
+// CHECK-LABEL: gpu.func @narrow_0(
+// CHECK: math.exp %{{.*}} fastmath<afn> : vector<8xf32>
+// CHECK: arith.divf %{{.*}} fastmath<afn> : f32
+// CHECK: gpu.return
+// CHECK-LABEL: gpu.func @precise_0(
+// CHECK: math.exp
+// CHECK-NOT: afn
+// CHECK: gpu.return
+func.func @narrow(%x: tensor<64x2048xbf16>) -> tensor<64x2048xbf16> {
+  %xf = arith.extf %x : tensor<64x2048xbf16> to tensor<64x2048xf32>
+  %0 = nn.softmax %xf : tensor<64x2048xf32>
+  %y = arith.truncf %0 : tensor<64x2048xf32> to tensor<64x2048xbf16>
+  return %y : tensor<64x2048xbf16>
+}
+func.func @precise(%x: tensor<64x2048xbf16>) -> tensor<64x2048xf32> {
+  %xf = arith.extf %x : tensor<64x2048xbf16> to tensor<64x2048xf32>
+  %0 = nn.softmax %xf : tensor<64x2048xf32>
+  return %0 : tensor<64x2048xf32>
+}
+
+// The error function is computed from them.
+// CHECK-LABEL: gpu.func @gelu_0(
+// CHECK-NOT: math.erf
+// CHECK: arith.divf %{{.*}} fastmath<afn> : vector<8xf32>
+// CHECK: math.exp %{{.*}} fastmath<afn> : vector<8xf32>
+// CHECK: gpu.return
+// CHECK-LABEL: gpu.func @precise_gelu_0(
+// CHECK: math.erf
+// CHECK: gpu.return
+func.func @gelu(%x: tensor<64x2048xbf16>) -> tensor<64x2048xbf16> {
+  %xf = arith.extf %x : tensor<64x2048xbf16> to tensor<64x2048xf32>
+  %0 = nn.gelu %xf : tensor<64x2048xf32>
+  %y = arith.truncf %0 : tensor<64x2048xf32> to tensor<64x2048xbf16>
+  return %y : tensor<64x2048xbf16>
+}
+func.func @precise_gelu(%x: tensor<64x2048xf32>) -> tensor<64x2048xf32> {
+  %0 = nn.gelu %x : tensor<64x2048xf32>
+  return %0 : tensor<64x2048xf32>
+}
