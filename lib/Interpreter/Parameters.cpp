@@ -13,9 +13,10 @@ using namespace mlir;
 
 namespace bigmac::interpreter {
 
-static FailureOr<Tensor> readExternal(nn::ParameterOp op, nn::ExternalAttr external,
+static FailureOr<Tensor> readExternal(nn::ParameterOp op, const nn::ParameterPart &part,
                                       const InterpreterOptions &options) {
-  auto type = cast<RankedTensorType>(op.getType());
+  auto external = cast<nn::ExternalAttr>(part.init);
+  RankedTensorType type = part.type;
   SmallString<128> path(external.getFile());
   if (llvm::sys::path::is_relative(path) && !options.externalRoot.empty()) {
     path = options.externalRoot;
@@ -47,15 +48,22 @@ FailureOr<Tensor> readParameter(Operation *parameter, const InterpreterOptions &
   if (!canHold(type, options))
     return op.emitOpError("has type ") << type << ", which the interpreter cannot hold";
   FailureOr<Tensor> value;
-  if (auto external = dyn_cast<nn::ExternalAttr>(op.getInit())) {
-    value = readExternal(op, external, options);
+  for (const nn::ParameterPart &part : op.getParts()) {
+    FailureOr<Tensor> rows;
+    if (isa<nn::ExternalAttr>(part.init)) {
+      rows = readExternal(op, part, options);
+      if (failed(rows))
+        return failure();
+    } else {
+      rows = Tensor::fromAttribute(part.init);
+      if (failed(rows))
+        return op.emitOpError(
+            "has a value that the interpreter cannot read: expected dense elements");
+    }
     if (failed(value))
-      return failure();
-  } else {
-    value = Tensor::fromAttribute(op.getInit());
-    if (failed(value))
-      return op.emitOpError(
-          "has a value that the interpreter cannot read: expected dense elements");
+      value = std::move(rows);
+    else
+      value->appendRows(*rows);
   }
   // The initial value may be wider than the parameter.
   if (value->elementType() != type.getElementType()) {

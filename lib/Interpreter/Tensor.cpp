@@ -199,6 +199,20 @@ Tensor Tensor::retyped(Type elementType) const {
   return result;
 }
 
+void Tensor::appendRows(const Tensor &rows) {
+  assert(rows.type == type && rank() > 0 && rows.dims.size() == dims.size() &&
+         llvm::equal(llvm::drop_begin(rows.dims), llvm::drop_begin(dims)));
+  writeOut();
+  makeUnique();
+  const Tensor more = rows.expanded();
+  if (isFloat())
+    llvm::append_range(*floatData, *more.floatData);
+  else
+    llvm::append_range(*intData, *more.intData);
+  dims.front() += more.dims.front();
+  count += more.count;
+}
+
 void Tensor::roundToType() {
   // Moves of data leave every element as it is and their results share it: copy only on a change.
   auto roundAll = [&](auto &data, auto round) {

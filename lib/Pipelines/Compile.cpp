@@ -253,11 +253,12 @@ static LogicalResult checkWritable(ModuleOp module, StringRef output) {
 /// What is written must not replace a file that the model's weights are read from.
 static LogicalResult checkInputsKept(ModuleOp module, StringRef output) {
   for (auto parameter : module.getOps<nn::ParameterOp>())
-    if (auto external = dyn_cast<nn::ExternalAttr>(parameter.getInit()))
-      for (const std::string &path : {output.str(), (output + ".safetensors").str()})
-        if (llvm::sys::fs::equivalent(path, external.getFile()))
-          return module.emitError("would write over '")
-                 << path << "', which holds the model's weights; give another -o";
+    for (const nn::ParameterPart &part : parameter.getParts())
+      if (auto external = dyn_cast<nn::ExternalAttr>(part.init))
+        for (const std::string &path : {output.str(), (output + ".safetensors").str()})
+          if (llvm::sys::fs::equivalent(path, external.getFile()))
+            return module.emitError("would write over '")
+                   << path << "', which holds the model's weights; give another -o";
   return success();
 }
 

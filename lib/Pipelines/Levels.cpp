@@ -45,6 +45,9 @@ Level bigmac::levelOf(ModuleOp module) {
 
 void bigmac::buildTrainingPipeline(OpPassManager &passes, const CompileOptions &options) {
   nn::buildRaisePipeline(passes);
+  if (options.packProjections == "all" ||
+      (options.packProjections == "auto" && options.target == "cuda"))
+    passes.addPass(nn::createNNPackProjections());
   if (options.precision == "bf16") {
     nn::NNToBF16Options narrow;
     narrow.master = options.master == "fp32";

@@ -80,6 +80,10 @@ static void declare(CLI::App &app, CommandLine &options) {
   app.add_option("--grads", options.grads, "Gradients' accumulators with bf16: fp32 or bf16")
       ->check(choice({"fp32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--pack-projections", options.packProjections,
+                 "Projections of one value become one product: none, auto (for CUDA) or all")
+      ->check(choice({"none", "auto", "all"}))
+      ->capture_default_str();
   app.add_option("--memory-limit", options.memoryLimit, "Bytes a rank may use (0: any)")
       ->check(checkWhole<int64_t>);
   app.add_option("--recompute", options.recompute,

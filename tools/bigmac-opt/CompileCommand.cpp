@@ -214,6 +214,8 @@ static std::string canonicalOptions(const CommandLine &options) {
     os << " --profile=" << llvm::sys::path::filename(options.profile);
   if (options.memoryLimit)
     os << " --memory-limit=" << options.memoryLimit;
+  if (options.packProjections != "auto")
+    os << " --pack-projections=" << options.packProjections;
   if (options.recompute != "auto")
     os << " --recompute=" << options.recompute;
   if (options.offload != "auto")
@@ -284,6 +286,7 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
       options.target == "cuda" && !options.given.count("--device") ? "h200" : options.device;
   compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
+  compile.packProjections = options.packProjections;
   compile.recompute = options.recompute;
   compile.offload = options.offload;
   compile.hostLimit = options.hostLimit;

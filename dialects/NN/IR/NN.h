@@ -22,6 +22,15 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/NN/IR/NNAttrs.h.inc"
 
+namespace bigmac::nn {
+/// A parameter of the model, alone or in a packed one.
+struct ParameterPart {
+  llvm::StringRef name;
+  mlir::RankedTensorType type;
+  mlir::Attribute init;
+};
+} // namespace bigmac::nn
+
 #define GET_OP_CLASSES
 #include "dialects/NN/IR/NNOps.h.inc"
 

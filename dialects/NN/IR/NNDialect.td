@@ -45,4 +45,14 @@ def NN_ExternalAttr : NN_Attr<"External", "external"> {
   let assemblyFormat = "`<` $file `,` $offset `,` $size `>`";
 }
 
+def NN_PartAttr : NN_Attr<"Part", "part"> {
+  let summary = "Some rows of a packed parameter, which are a parameter of the model";
+  let description = [{
+    Its name, under which checkpoints keep it, the number of its rows, and its initial value. The
+    other dimensions are the packed parameter's.
+  }];
+  let parameters = (ins StringRefParameter<"name">:$name, "int64_t":$rows, "::mlir::Attribute":$init);
+  let assemblyFormat = "`<` $name `,` $rows `,` $init `>`";
+}
+
 #endif // BIGMAC_DIALECTS_NN_NNDIALECT

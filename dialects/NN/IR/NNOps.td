@@ -40,6 +40,9 @@ def NN_ParameterOp : NN_Op<"parameter", [Symbol]> {
     f32 where the parameter is narrower; the value is rounded then. `master`: the optimizer keeps
     the parameter in f32 as well, and rounds that to the parameter's type after each step.
 
+    A packed parameter is several of the model, one below the other: an array of `#nn.part` in
+    place of `init`. Outside of the program these have their own names.
+
     ```mlir
     nn.parameter trained @"model.embed_tokens.weight" : tensor<32x64xf32>
       = #nn.external<"model.onnx", 128, 8192>
@@ -52,7 +55,9 @@ def NN_ParameterOp : NN_Op<"parameter", [Symbol]> {
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// Of the initial value: the parameter's, or f32.
+    /// The parameters of the model that it holds, in order: itself, if it is not packed.
+    ::llvm::SmallVector<::bigmac::nn::ParameterPart> getParts();
+    /// Of the initial values: the parameter's, or f32.
     ::mlir::Type getInitElementType();
   }];
 }

@@ -13,6 +13,38 @@ using namespace bigmac::nn;
 // Parameters
 //===----------------------------------------------------------------------===//
 
+static RankedTensorType widened(RankedTensorType type) {
+  return type.clone(Float32Type::get(type.getContext()));
+}
+
+/// Whether the initial value has the parameter's type, or f32 where that is narrower.
+static LogicalResult verifyInit(ParameterOp op, const ParameterPart &part, bool isNarrow) {
+  if (auto elements = dyn_cast<ElementsAttr>(part.init)) {
+    if (elements.getShapedType() != part.type &&
+        !(isNarrow && elements.getShapedType() == widened(part.type)))
+      return op.emitOpError("has type ")
+             << part.type << " but its value has type " << elements.getShapedType();
+    return success();
+  }
+  auto external = dyn_cast<ExternalAttr>(part.init);
+  if (!external)
+    return op.emitOpError("expects elements or #nn.external as its value, found ") << part.init;
+  uint64_t bytes = bigmac::byteSize(part.type);
+  if (external.getSize() != bytes &&
+      !(isNarrow && external.getSize() == bigmac::byteSize(widened(part.type))))
+    return op.emitOpError("needs ")
+           << bytes << " bytes, its external value has " << external.getSize();
+  return success();
+}
+
+static Type initElementType(const ParameterPart &part) {
+  if (auto elements = dyn_cast<ElementsAttr>(part.init))
+    return elements.getElementType();
+  uint64_t size = cast<ExternalAttr>(part.init).getSize();
+  return size == bigmac::byteSize(part.type) ? part.type.getElementType()
+                                             : Type(Float32Type::get(part.type.getContext()));
+}
+
 LogicalResult ParameterOp::verify() {
   auto type = cast<RankedTensorType>(getType());
   if (getTrained() && !isa<FloatType>(type.getElementType()))
@@ -23,30 +55,41 @@ LogicalResult ParameterOp::verify() {
   if (getMaster() && (!getTrained() || !isNarrow))
     return emitOpError("has a master copy, so it must be trained and narrower than f32, found ")
            << type;
-  auto wide = RankedTensorType::get(type.getShape(), Float32Type::get(getContext()));
-  if (auto elements = dyn_cast<ElementsAttr>(getInit())) {
-    if (elements.getShapedType() != type && !(isNarrow && elements.getShapedType() == wide))
-      return emitOpError("has type ")
-             << type << " but its value has type " << elements.getShapedType();
-    return success();
+  if (auto parts = dyn_cast<ArrayAttr>(getInit())) {
+    int64_t rows = 0;
+    for (Attribute part : parts) {
+      if (!isa<PartAttr>(part))
+        return emitOpError("expects #nn.part of each parameter that it packs, found ") << part;
+      rows += cast<PartAttr>(part).getRows();
+    }
+    if (type.getRank() == 0 || rows != type.getDimSize(0))
+      return emitOpError("has type ") << type << " but its parts have " << rows << " rows";
   }
-  auto external = dyn_cast<ExternalAttr>(getInit());
-  if (!external)
-    return emitOpError("expects elements or #nn.external as its value, found ") << getInit();
-  uint64_t bytes = bigmac::byteSize(type);
-  if (external.getSize() != bytes && !(isNarrow && external.getSize() == byteSize(wide)))
-    return emitOpError("needs ") << bytes << " bytes, its external value has "
-                                 << external.getSize();
+  for (const ParameterPart &part : getParts()) {
+    if (failed(verifyInit(*this, part, isNarrow)))
+      return failure();
+    if (initElementType(part) != getInitElementType())
+      return emitOpError("packs initial values of several types: ")
+             << getInitElementType() << " and, of '" << part.name << "', " << initElementType(part);
+  }
   return success();
 }
 
-Type ParameterOp::getInitElementType() {
+SmallVector<ParameterPart> ParameterOp::getParts() {
   auto type = cast<RankedTensorType>(getType());
-  if (auto elements = dyn_cast<ElementsAttr>(getInit()))
-    return elements.getElementType();
-  uint64_t size = cast<ExternalAttr>(getInit()).getSize();
-  return size == byteSize(type) ? type.getElementType() : Type(Float32Type::get(getContext()));
+  auto parts = dyn_cast<ArrayAttr>(getInit());
+  if (!parts)
+    return {{getSymName(), type, getInit()}};
+  SmallVector<ParameterPart> result;
+  for (auto part : parts.getAsRange<PartAttr>()) {
+    SmallVector<int64_t> shape(type.getShape());
+    shape.front() = part.getRows();
+    result.push_back({part.getName(), type.clone(shape), part.getInit()});
+  }
+  return result;
 }
+
+Type ParameterOp::getInitElementType() { return initElementType(getParts().front()); }
 
 LogicalResult GetParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   auto parameter =

@@ -76,6 +76,9 @@ public:
   /// The same elements under another type of the same kind (float or not), not rounded.
   Tensor retyped(mlir::Type elementType) const;
 
+  /// Adds the rows of a tensor of the same type and of the same dimensions but for the first.
+  void appendRows(const Tensor &rows);
+
   /// Rounds every element to the nearest value of the element type (integers wrap).
   void roundToType();
 

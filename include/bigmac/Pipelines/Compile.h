@@ -36,6 +36,9 @@ struct CompileOptions {
   int64_t microbatches = 0;
   std::string schedule = "bigmac";
   int64_t effort = 1;
+  /// Which projections of one value become one product: "none", "all", or "auto": all where the
+  /// target gains by it.
+  std::string packProjections = "auto";
   /// Prefer schedules that lose little when times vary.
   bool robust = false;
   /// ROLE=GLOB, see pipeline-partition.

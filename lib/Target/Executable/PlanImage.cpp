@@ -2,6 +2,7 @@
 
 #include "bigmac-rt/Hash.h"
 #include "bigmac-rt/PlanWriter.h"
+#include "bigmac/Support/ByteSize.h"
 #include "bigmac/Target/Executable.h"
 #include "dialects/NN/IR/NN.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -121,8 +122,12 @@ LogicalResult ImageWriter::writeDeclarations() {
               FailureOr<bm_dtype> dtype = dtypeOf(declared.getLoc(), type.getElementType());
               if (failed(dtype))
                 return failure();
-              writer.addParameter(parameter.getParameter(), *dtype, type.getShape().vec(),
-                                  parameter.getClassId(), parameter.getPosition());
+              uint64_t position = parameter.getPosition();
+              for (const nn::ParameterPart &part : declared.getParts()) {
+                writer.addParameter(part.name, *dtype, part.type.getShape().vec(),
+                                    parameter.getClassId(), position);
+                position += byteSize(part.type);
+              }
               return success();
             })
             .Case([&](rt::TaskOp task) {

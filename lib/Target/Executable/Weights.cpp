@@ -70,8 +70,8 @@ static void writeElements(DenseElementsAttr elements, bool rounds, llvm::raw_ost
   }
 }
 
-static LogicalResult writeExternal(nn::ParameterOp parameter, nn::ExternalAttr external,
-                                   bool rounds, llvm::raw_ostream &os) {
+static LogicalResult writeExternal(nn::ParameterOp parameter, StringRef name,
+                                   nn::ExternalAttr external, bool rounds, llvm::raw_ostream &os) {
   // A mapping a few megabytes at a time keeps the resident memory small for any model.
   constexpr uint64_t kPiece = 64 << 20;
   for (uint64_t done = 0; done < external.getSize(); done += kPiece) {
@@ -80,11 +80,10 @@ static LogicalResult writeExternal(nn::ParameterOp parameter, nn::ExternalAttr e
         llvm::MemoryBuffer::getFileSlice(external.getFile(), size, external.getOffset() + done);
     if (!buffer)
       return parameter.emitError("cannot read the value of '")
-             << parameter.getSymName() << "' from '" << external.getFile()
-             << "': " << buffer.getError().message();
+             << name << "' from '" << external.getFile() << "': " << buffer.getError().message();
     if ((*buffer)->getBufferSize() != size)
       return parameter.emitError("the value of '")
-             << parameter.getSymName() << "' ends beyond '" << external.getFile() << "'";
+             << name << "' ends beyond '" << external.getFile() << "'";
     if (rounds)
       writeRounded((*buffer)->getBuffer(), os);
     else
@@ -97,17 +96,18 @@ FailureOr<WeightsFile> bigmac::writeWeights(ModuleOp module, StringRef path) {
   llvm::json::Object header;
   uint64_t offset = 0;
   for (auto parameter : module.getOps<nn::ParameterOp>()) {
-    auto type = cast<RankedTensorType>(parameter.getType());
     Type element = writtenType(parameter);
     StringRef dtype = dtypeName(element);
     if (dtype.empty())
       return parameter.emitError("element type ") << element << " cannot be written as safetensors";
-    uint64_t bytes = byteSize(type.clone(element));
-    header[parameter.getSymName()] =
-        llvm::json::Object{{"dtype", dtype},
-                           {"shape", llvm::json::Array(type.getShape())},
-                           {"data_offsets", llvm::json::Array{offset, offset + bytes}}};
-    offset += bytes;
+    for (const nn::ParameterPart &part : parameter.getParts()) {
+      uint64_t bytes = byteSize(RankedTensorType::get(part.type.getShape(), element));
+      header[part.name] =
+          llvm::json::Object{{"dtype", dtype},
+                             {"shape", llvm::json::Array(part.type.getShape())},
+                             {"data_offsets", llvm::json::Array{offset, offset + bytes}}};
+      offset += bytes;
+    }
   }
   std::string text;
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(header));
@@ -126,12 +126,16 @@ FailureOr<WeightsFile> bigmac::writeWeights(ModuleOp module, StringRef path) {
   LogicalResult written = success();
   for (auto parameter : module.getOps<nn::ParameterOp>()) {
     bool rounds = writtenType(parameter) != parameter.getInitElementType();
-    if (auto external = dyn_cast<nn::ExternalAttr>(parameter.getInit()))
-      written = writeExternal(parameter, external, rounds, os);
-    else if (auto elements = dyn_cast<DenseElementsAttr>(parameter.getInit()))
-      writeElements(elements, rounds, os);
-    else
-      written = parameter.emitError("has a value that cannot be written as safetensors");
+    for (const nn::ParameterPart &part : parameter.getParts()) {
+      if (auto external = dyn_cast<nn::ExternalAttr>(part.init))
+        written = writeExternal(parameter, part.name, external, rounds, os);
+      else if (auto elements = dyn_cast<DenseElementsAttr>(part.init))
+        writeElements(elements, rounds, os);
+      else
+        written = parameter.emitError("has a value that cannot be written as safetensors");
+      if (failed(written))
+        break;
+    }
     if (failed(written))
       break;
   }

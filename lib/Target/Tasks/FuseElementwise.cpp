@@ -48,11 +48,61 @@ struct GeneralizeTranspose : OpRewritePattern<linalg::TransposeOp> {
   }
 };
 
+/// The one dimension that a slice takes a part of; nothing where there are more or others, or
+/// steps.
+std::optional<int64_t> slicedDim(tensor::ExtractSliceOp slice) {
+  RankedTensorType from = slice.getSourceType(), to = slice.getType();
+  if (from.getRank() != to.getRank() || !slice.hasUnitStride() ||
+      llvm::is_contained(slice.getStaticOffsets(), ShapedType::kDynamic))
+    return std::nullopt;
+  std::optional<int64_t> dim;
+  for (int64_t i = 0; i < from.getRank(); ++i)
+    if (from.getDimSize(i) != to.getDimSize(i)) {
+      if (dim)
+        return std::nullopt;
+      dim = i;
+    }
+  return dim;
+}
+
+/// A slice that is reshaped becomes a slice of the reshaped whole: loops over rows read slices
+/// where they are.
+struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::ExpandShapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto slice = op.getSrc().getDefiningOp<tensor::ExtractSliceOp>();
+    std::optional<int64_t> dim = slice ? slicedDim(slice) : std::nullopt;
+    if (!dim || !op.getResultType().hasStaticShape() || !slice.getSourceType().hasStaticShape())
+      return failure();
+    const SmallVector<ReassociationIndices> groups = op.getReassociationIndices();
+    const int64_t outer = groups[*dim].front();
+    int64_t inner = 1;
+    for (int64_t i : ArrayRef<int64_t>(groups[*dim]).drop_front())
+      inner *= op.getResultType().getDimSize(i);
+    const int64_t offset = slice.getStaticOffset(*dim);
+    const int64_t whole = slice.getSourceType().getDimSize(*dim);
+    if (offset % inner != 0 || whole % inner != 0)
+      return failure();
+    SmallVector<int64_t> shape(op.getResultType().getShape());
+    shape[outer] = whole / inner;
+    Value reshaped = tensor::ExpandShapeOp::create(
+        rewriter, op.getLoc(), op.getResultType().clone(shape), slice.getSource(), groups);
+    SmallVector<OpFoldResult> offsets(shape.size(), rewriter.getIndexAttr(0)),
+        strides(shape.size(), rewriter.getIndexAttr(1));
+    offsets[outer] = rewriter.getIndexAttr(offset / inner);
+    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
+        op, op.getResultType(), reshaped, offsets,
+        getAsIndexOpFoldResult(rewriter.getContext(), op.getResultType().getShape()), strides);
+    return success();
+  }
+};
+
 struct TaskFuseElementwise : bigmac::impl::TaskFuseElementwiseBase<TaskFuseElementwise> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
-    patterns.add<GeneralizeTranspose>(context);
+    patterns.add<GeneralizeTranspose, ReshapeWholeOfSlice>(context);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     linalg::GenericOp::getCanonicalizationPatterns(patterns, context);

@@ -38,6 +38,26 @@ nn.parameter trained @w : tensor<8xf32> = #nn.external<"w.bin", 0, 16>
 
 // -----
 
+// expected-error @+1 {{has type 'tensor<4x2xf32>' but its parts have 3 rows}}
+nn.parameter trained @ab : tensor<4x2xf32> = [#nn.part<"a", 1, dense<1.0> : tensor<1x2xf32>>, #nn.part<"b", 2, dense<1.0> : tensor<2x2xf32>>]
+
+// -----
+
+// expected-error @+1 {{expects #nn.part of each parameter that it packs, found dense<1.000000e+00>}}
+nn.parameter trained @ab : tensor<4x2xf32> = [dense<1.0> : tensor<4x2xf32>]
+
+// -----
+
+// expected-error @+1 {{needs 16 bytes, its external value has 8}}
+nn.parameter trained @ab : tensor<3x2xf32> = [#nn.part<"a", 1, dense<1.0> : tensor<1x2xf32>>, #nn.part<"b", 2, #nn.external<"w.bin", 0, 8>>]
+
+// -----
+
+// expected-error @+1 {{packs initial values of several types: 'bf16' and, of 'b', 'f32'}}
+nn.parameter trained @ab : tensor<2x2xbf16> = [#nn.part<"a", 1, dense<1.0> : tensor<1x2xbf16>>, #nn.part<"b", 1, dense<1.0> : tensor<1x2xf32>>]
+
+// -----
+
 // expected-error @+1 {{is trained, so its element type must be floating-point, found 'i64'}}
 nn.parameter trained @w : tensor<2xi64> = dense<1> : tensor<2xi64>
 

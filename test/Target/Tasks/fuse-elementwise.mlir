@@ -38,3 +38,20 @@ func.func @repeated(%a: tensor<8xf32>, %b: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %2 = arith.mulf %b, %1 : tensor<4x8xf32>
   return %2 : tensor<4x8xf32>
 }
+
+// A slice that is reshaped is a slice of the reshaped whole, which loops read in place; not where it begins
+// inside what becomes a row.
+// CHECK-LABEL: func @heads
+func.func @heads(%a: tensor<4x48xf32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>) {
+  // CHECK: %[[A:.*]] = bufferization.to_tensor
+  // CHECK: %[[WHOLE:.*]] = tensor.expand_shape %[[A]] {{.*}} output_shape [4, 6, 8]
+  // CHECK: tensor.extract_slice %[[WHOLE]][0, 4, 0] [4, 2, 8] [1, 1, 1]
+  // CHECK: tensor.extract_slice %[[A]][0, 12] [4, 16] [1, 1]
+  %0 = tensor.extract_slice %a[0, 32] [4, 16] [1, 1] : tensor<4x48xf32> to tensor<4x16xf32>
+  %1 = tensor.expand_shape %0 [[0], [1, 2]] output_shape [4, 2, 8] : tensor<4x16xf32> into tensor<4x2x8xf32>
+  %2 = arith.negf %1 : tensor<4x2x8xf32>
+  %3 = tensor.extract_slice %a[0, 12] [4, 16] [1, 1] : tensor<4x48xf32> to tensor<4x16xf32>
+  %4 = tensor.expand_shape %3 [[0], [1, 2]] output_shape [4, 2, 8] : tensor<4x16xf32> into tensor<4x2x8xf32>
+  %5 = arith.negf %4 : tensor<4x2x8xf32>
+  return %2, %5 : tensor<4x2x8xf32>, tensor<4x2x8xf32>
+}
