@@ -50,9 +50,9 @@ static planning::ModelSignature modelSignature(const Program &program, const Sym
     for (ArrayAttr names : {task.getParameters(), task.getGradients()})
       for (auto name : names.getAsRange<FlatSymbolRefAttr>())
         if (seen.insert(name).second) {
-          ++model.parameters;
-          model.parameterBytes +=
-              byteSize(symbols.lookup<nn::ParameterOp>(name.getValue()).getType());
+          auto parameter = symbols.lookup<nn::ParameterOp>(name.getValue());
+          model.parameters += parameter.getParts().size();
+          model.parameterBytes += byteSize(parameter.getType());
         }
   return model;
 }
