@@ -45,6 +45,14 @@ func.func @bias_gradient(%g: tensor<16384x4096xbf16>, %acc: memref<4096xf32>) {
   bufferization.materialize_in_destination %new in restrict writable %acc : (tensor<4096xf32>, memref<4096xf32>) -> ()
   return
 }
+func.func @bias_gradient_large(%g: tensor<65536x4096xbf16>, %acc: memref<4096xf32>) {
+  %gf = arith.extf %g : tensor<65536x4096xbf16> to tensor<65536x4096xf32>
+  %d = nn.reduce_sum %gf [0] : tensor<65536x4096xf32>
+  %old = bufferization.to_tensor %acc restrict writable : memref<4096xf32> to tensor<4096xf32>
+  %new = arith.addf %old, %d : tensor<4096xf32>
+  bufferization.materialize_in_destination %new in restrict writable %acc : (tensor<4096xf32>, memref<4096xf32>) -> ()
+  return
+}
 func.func @layernorm_backward(%x: tensor<16384x4096xbf16>, %s: tensor<4096xbf16>, %m: tensor<16384xf32>, %r: tensor<16384xf32>, %g: tensor<16384x4096xbf16>, %acc: memref<4096xf32>, %accb: memref<4096xf32>) -> (tensor<16384x4096xbf16>) {
   %xf = arith.extf %x : tensor<16384x4096xbf16> to tensor<16384x4096xf32>
   %gf = arith.extf %g : tensor<16384x4096xbf16> to tensor<16384x4096xf32>

@@ -198,6 +198,10 @@ def main():
     report("bias_gradient", (g, sums), [(sums, sums.double() + gd.sum(0), FP32)], whole,
            plain(lambda a: a.sum(0, dtype=torch.float32), g))
     del gd
+    large = torch.randn(4 * rows, columns, **device).bfloat16()
+    report("bias_gradient_large", (large, sums), [(sums, sums.double() + large.double().sum(0), FP32)],
+           4 * whole, plain(lambda a: a.sum(0, dtype=torch.float32), large))
+    del large
     logits = 3 * torch.randn(4096, 32000, **device).bfloat16()
     out = poisoned(logits)
     with torch.no_grad():
