@@ -14,7 +14,7 @@ namespace {
 template <typename OpTy>
 struct DestinationModel : DstBufferizableOpInterfaceExternalModel<DestinationModel<OpTy>, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
-    // What attention writes is not read; a scatter adds.
+    // What attention and products write is not read; a scatter adds.
     return isa<ScatterRowsOp>(op) || !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
   }
 
@@ -66,6 +66,8 @@ void bigmac::cuda::registerCUDABufferization(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, CUDADialect *) {
     AttentionOp::attachInterface<DestinationModel<AttentionOp>>(*context);
     AttentionBackwardOp::attachInterface<DestinationModel<AttentionBackwardOp>>(*context);
+    MatmulGeluOp::attachInterface<DestinationModel<MatmulGeluOp>>(*context);
+    MatmulGeluBackwardOp::attachInterface<DestinationModel<MatmulGeluBackwardOp>>(*context);
     ScatterRowsOp::attachInterface<DestinationModel<ScatterRowsOp>>(*context);
     CheckIndicesOp::attachInterface<CheckIndicesModel>(*context);
   });

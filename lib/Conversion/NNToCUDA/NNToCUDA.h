@@ -1,7 +1,7 @@
 //===- NNToCUDA.h - nn ops that a GPU computes in its own way ---*- C++ -*-===//
 //
 // The lowerings for CPUs loop: over heads and blocks of queries, over ids. Many threads want whole
-// tensors instead. Each function replaces one op.
+// tensors instead. And a product can do what comes after it. Each function replaces one op.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +18,10 @@ namespace bigmac::lowering {
 void lowerAttention(nn::AttentionOp op, mlir::IRRewriter &rewriter, bool useLibrary);
 void lowerAttentionBackward(nn::AttentionBackwardOp op, mlir::IRRewriter &rewriter,
                             bool useLibrary);
+
+/// By the product before it, where that is cuBLASLt's to do; else left alone.
+void lowerGelu(nn::GeluOp op, mlir::IRRewriter &rewriter);
+void lowerGeluBackward(nn::GeluBackwardOp op, mlir::IRRewriter &rewriter);
 
 void lowerEmbedding(nn::EmbeddingOp op, mlir::IRRewriter &rewriter);
 void lowerEmbeddingBackward(nn::EmbeddingBackwardOp op, mlir::IRRewriter &rewriter);

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <limits>
+#include <numbers>
 #include <string>
 #include <vector>
 #ifdef __x86_64__
@@ -75,19 +76,37 @@ void store(void *memory, int64_t i, uint32_t type, double value) {
 
 } // namespace
 
+/// The tanh form: tanh(u(x)), gelu, and its derivative.
+static double geluTanh(double x) {
+  return std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x));
+}
+static double gelu(double x) { return 0.5 * x * (1 + geluTanh(x)); }
+static double geluSlope(double x) {
+  const double t = geluTanh(x);
+  const double du = std::sqrt(2 / std::numbers::pi) * (1 + 3 * 0.044715 * x * x);
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du;
+}
+
 extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c,
-                                   const void *bias) {
+                                   const void *bias, void *aux) {
   const bm_cuda_matmul &x = program().matmuls[index];
   for (int64_t i = 0; i < x.batch; ++i)
     for (int64_t row = 0; row < x.m; ++row)
       for (int64_t column = 0; column < x.n; ++column) {
         const int64_t at = i * x.stride_c + row * x.ldc + column;
-        double sum = x.epilogue == BM_EPILOGUE_BIAS ? load(bias, column, x.c_type) : 0;
+        const int64_t auxAt = i * x.stride_aux + row * x.ld_aux + column;
+        double sum = x.epilogue & BM_EPILOGUE_BIAS ? load(bias, column, x.c_type) : 0;
         for (int64_t k = 0; k < x.k; ++k)
           sum += double(load(a, i * x.stride_a + (x.trans_a ? k * x.lda + row : row * x.lda + k),
                              x.a_type)) *
                  load(b, i * x.stride_b + (x.trans_b ? column * x.ldb + k : k * x.ldb + column),
                       x.b_type);
+        if (x.epilogue & BM_EPILOGUE_SAVE)
+          store(aux, auxAt, x.c_type, sum);
+        if (x.epilogue & BM_EPILOGUE_GELU_BACKWARD)
+          sum *= geluSlope(load(aux, auxAt, x.c_type));
+        if (x.epilogue & BM_EPILOGUE_GELU)
+          sum = gelu(sum);
         store(c, at, x.c_type, sum + (x.beta == 0 ? 0 : double(x.beta) * load(c, at, x.c_type)));
       }
 }
