@@ -200,6 +200,8 @@ static std::string problemOf(const bm_cuda_matmul &x) {
     return "A and B must have one type";
   if (x.c_type != x.a_type && x.c_type != BM_F32)
     return "C must have the type of A and B, or be f32";
+  if (std::string problem = problemOfEpilogue(x); !problem.empty())
+    return problem;
   for (int64_t size : {x.m, x.n, x.k, x.batch, x.lda, x.ldb, x.ldc})
     if (size < 1 || size > kMost)
       return "sizes and leading dimensions must be from 1 to " + std::to_string(kMost) +
@@ -233,7 +235,7 @@ static std::string problemOf(const bm_cuda_matmul &x) {
   }
   if (!std::isfinite(x.beta))
     return "beta is not finite";
-  return problemOfEpilogue(x);
+  return "";
 }
 
 static std::string problemOf(const bm_cuda_attention &x) {
