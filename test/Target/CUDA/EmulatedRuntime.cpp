@@ -6,6 +6,7 @@
 #include "bigmac-rt/plan.h"
 #include "test/Target/CPU/TaskCompiler.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -158,9 +159,12 @@ extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const v
     for (int64_t h = 0; h < x.heads; ++h)
       for (int64_t i = 0; i < x.queries; ++i) {
         std::vector<double> row(x.value_depth);
-        double total = 0;
+        // Less than the maximum: exponentials of scores between random numbers would overflow.
+        double total = 0, max = std::numeric_limits<double>::lowest();
+        for (int64_t j = 0; j < x.keys; ++j)
+          max = std::max(max, attention.score(b, h, i, j));
         for (int64_t j = 0; j < x.keys; ++j) {
-          const double weight = std::exp(attention.score(b, h, i, j));
+          const double weight = std::exp(attention.score(b, h, i, j) - max);
           total += weight;
           for (int64_t d = 0; d < x.value_depth; ++d)
             row[d] += weight * attention.at(v, x.v_strides, b, attention.group(h), j, d);
@@ -168,7 +172,7 @@ extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const v
         for (int64_t d = 0; d < x.value_depth; ++d)
           store(o, offsetOf(x.o_strides, b, h, i, d), x.type, total == 0 ? 0 : row[d] / total);
         logsumexp[(b * x.heads + h) * x.queries + i] =
-            total == 0 ? std::numeric_limits<float>::infinity() : std::log(total);
+            total == 0 ? std::numeric_limits<float>::infinity() : max + std::log(total);
       }
 }
 
