@@ -44,6 +44,8 @@ const auto kGeluBackward = [](bm_cuda_matmul &x) {
   x.epilogue = BM_EPILOGUE_GELU_BACKWARD;
   x.ld_aux = x.ldc, x.stride_aux = x.stride_c;
 };
+const auto kSumsOfA = [](bm_cuda_matmul &x) { x.epilogue = BM_EPILOGUE_SUM_A, x.beta = 1; };
+const auto kSumsOfB = [](bm_cuda_matmul &x) { x.epilogue = BM_EPILOGUE_SUM_B, x.beta = 1; };
 /// What gelu is of lies in another way than the result.
 const auto kApart = [](bm_cuda_matmul &x) { x.ld_aux += 40, x.stride_aux += x.m * 40 + 128; };
 const auto kAccumulate = [](bm_cuda_matmul &x) { x.beta = 1, x.c_type = BM_F32; };
@@ -111,6 +113,14 @@ const Case kCases[] = {
     {"Bf16GeluBackwardOddRows", with(matmul(BM_BF16, 37, 40, 56), kGeluBackward)},
     {"Bf16GeluBackwardBatch", with(with(matmul(BM_BF16, 48, 40, 56), kBatch), kGeluBackward)},
     {"F16GeluBackward", with(matmul(BM_F16, 96, 80, 64), kGeluBackward)},
+    {"Bf16SumsOfA", with(matmul(BM_BF16, 96, 80, 512, true), kSumsOfA)},
+    {"Bf16SumsOfAOddDepth", with(matmul(BM_BF16, 96, 80, 517, true), kSumsOfA)},
+    {"Bf16SumsOfANN", with(matmul(BM_BF16, 96, 80, 512), kSumsOfA)},
+    {"Bf16SumsOfB", with(matmul(BM_BF16, 96, 80, 512, true), kSumsOfB)},
+    {"Bf16SumsOfBLarge", with(matmul(BM_BF16, 512, 1024, 4096, true), kSumsOfB)},
+    {"Bf16SumsOfALarge", with(matmul(BM_BF16, 1024, 512, 4096, true), kSumsOfA)},
+    {"Bf16SumsOfBNT", with(matmul(BM_BF16, 96, 80, 512, false, true), kSumsOfB)},
+    {"F16SumsOfA", with(matmul(BM_F16, 96, 80, 512, true), kSumsOfA)},
     {"Bf16Unaligned", with(matmul(BM_BF16, 64, 64, 64), kBias), 1},
     {"F32Unaligned", matmul(BM_F32, 64, 64, 64), 3},
 };
@@ -142,17 +152,22 @@ struct Operands {
                          spanOf(x, x.trans_b ? x.n : x.k, x.trans_b ? x.k : x.n, x.ldb, x.stride_b),
                          2)),
         c(Values::random(x.c_type, spanOf(x, x.m, x.n, x.ldc, x.stride_c), 3)),
-        bias(Values::random(x.c_type, x.n, 4)),
+        vector(Values::random(x.c_type, x.epilogue & BM_EPILOGUE_SUM_A ? x.m : x.n, 4)),
         aux(Values::random(x.c_type, hasAux(x) ? spanOf(x, x.m, x.n, x.ld_aux, x.stride_aux) : 1,
                            5)) {
     // What is not read must not show.
     if (x.beta == 0)
       setAll(c, NAN);
+    if (hasSums(x))
+      setAll(vector, NAN);
     if (x.epilogue & BM_EPILOGUE_SAVE)
       setAll(aux, NAN);
     else // where gelu bends
       for (uint64_t i = 0; i < aux.size(); ++i)
         aux.set(i, static_cast<float>(3 * aux.at(i)));
+  }
+  static bool hasSums(const bm_cuda_matmul &x) {
+    return x.epilogue & (BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B);
   }
   static bool hasAux(const bm_cuda_matmul &x) {
     return x.epilogue & (BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU_BACKWARD);
@@ -161,7 +176,7 @@ struct Operands {
     for (uint64_t i = 0; i < values.size(); ++i)
       values.set(i, value);
   }
-  Values a, b, c, bias, aux;
+  Values a, b, c, vector, aux;
 };
 
 /// The tanh form, its derivative, and how far off they are with the device's own tanh, which has 11
@@ -216,7 +231,7 @@ void expectProduct(const bm_cuda_matmul &x, const Operands &in, const Values &go
           size += std::abs(term);
         }
         if (x.epilogue & BM_EPILOGUE_BIAS)
-          sum += in.bias.at(j);
+          sum += in.vector.at(j);
         // Rounded sums of fp32, then once to C's type; cuBLASLt may round a product before it adds
         // it to C. TF32 would be off by 100 times that.
         double rounded = std::abs(sum) + (x.beta == 0 ? 0 : std::abs(product));
@@ -246,6 +261,21 @@ void expectProduct(const bm_cuda_matmul &x, const Operands &in, const Values &go
   expectOnlyWritten(aux, in.aux, saved);
 }
 
+void expectSums(const bm_cuda_matmul &x, const Operands &in, const Values &got) {
+  bool ofA = x.epilogue & BM_EPILOGUE_SUM_A;
+  for (int64_t i = 0; i < (ofA ? x.m : x.n); ++i) {
+    double sum = 0, size = 0;
+    for (int64_t l = 0; l < x.k; ++l) {
+      double term = ofA ? in.a.at(x.trans_a ? l * x.lda + i : i * x.lda + l)
+                        : in.b.at(x.trans_b ? i * x.ldb + l : l * x.ldb + i);
+      sum += term;
+      size += std::abs(term);
+    }
+    double allowed = 4e-7 * (size + 1) + 1.01 * roundingOf(x.c_type) * std::abs(sum);
+    EXPECT_NEAR(got.at(i), sum, allowed) << i;
+  }
+}
+
 void expectProduct(const bm_cuda_matmul &x, const Operands &in, const Values &got) {
   expectProduct(x, in, got, in.aux);
 }
@@ -260,16 +290,20 @@ TEST_P(CudaMatmul, MatchesFloat64) {
   uint64_t a = put(in.a, how.shift * bytesOf(x.a_type)),
            b = put(in.b, how.shift * bytesOf(x.b_type)),
            c = put(in.c, how.shift * bytesOf(x.c_type)),
-           bias = put(in.bias, how.shift * bytesOf(x.c_type)), aux = put(in.aux);
+           vector = put(in.vector, how.shift * bytesOf(x.c_type)), aux = put(in.aux);
+  bool hasVector = x.epilogue & BM_EPILOGUE_BIAS || Operands::hasSums(x);
   EXPECT_EQ(run([&] {
               bm_cuda_matmul_run(0, device->address(a), device->address(b), device->address(c),
-                                 x.epilogue & BM_EPILOGUE_BIAS ? device->address(bias) : nullptr,
+                                 hasVector ? device->address(vector) : nullptr,
                                  Operands::hasAux(x) ? device->address(aux) : nullptr);
             }),
             "");
-  Values got = in.c, gotAux = in.aux;
+  Values got = in.c, gotAux = in.aux, gotVector = in.vector;
   get(got, c);
   get(gotAux, aux);
+  get(gotVector, vector);
+  if (Operands::hasSums(x))
+    expectSums(x, in, gotVector);
   expectProduct(x, in, got, gotAux);
 }
 
@@ -314,7 +348,7 @@ protected:
     for (uint64_t i = 0; i < expected.a.size(); ++i)
       expected.a.set(i, static_cast<float>(4 * in.a.at(i)));
     expectProduct(whole, expected, got);
-    EXPECT_NE(task(2).find("expected A, B, bias and C"), std::string::npos);
+    EXPECT_NE(task(2).find("expected A, B, vector and C"), std::string::npos);
     return got;
   }
   std::string file() const { return cache + "/bigmac/matmul-algorithms"; }

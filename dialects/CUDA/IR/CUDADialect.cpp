@@ -38,6 +38,7 @@ void AttentionOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 void AttentionBackwardOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 void MatmulGeluOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 void MatmulGeluBackwardOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
+void MatmulSumsOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 void ScatterRowsOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 
 void MatmulOp::getEffects(Effects &effects) {
@@ -47,6 +48,9 @@ void MatmulOp::getEffects(Effects &effects) {
                        SideEffects::DefaultResource::get());
   if (getAux() && getActivation() == Activation::gelu)
     effects.emplace_back(MemoryEffects::Write::get(), &*getAuxMutable().begin(),
+                         SideEffects::DefaultResource::get());
+  if (getSums())
+    effects.emplace_back(MemoryEffects::Write::get(), &*getSumsMutable().begin(),
                          SideEffects::DefaultResource::get());
 }
 
@@ -163,12 +167,27 @@ LogicalResult MatmulGeluBackwardOp::verify() {
                        {getOutput(), getPreactivation()});
 }
 
+LogicalResult MatmulSumsOp::verify() {
+  if (failed(verifyDestinations(*this)) ||
+      failed(verifyProduct(*this, getLhs(), getTransposeLhs(), getRhs(), getTransposeRhs(),
+                           {getOutput()})))
+    return failure();
+  ArrayRef<int64_t> shape = getOutput().getType().getShape();
+  if (shape.size() != 2 ||
+      getSums().getType().getShape() != shape.slice(getSummed() == Operand::a ? 0 : 1, 1))
+    return emitOpError("expects two dimensions, and a sum for each ")
+           << (getSummed() == Operand::a ? "row" : "column") << ", found " << getSums().getType();
+  return success();
+}
+
 LogicalResult MatmulOp::verify() {
   size_t count = getAux() ? 4 : 3;
   if (getSizes().size() != 4 || getLeading().size() != count || getStrides().size() != count ||
       getOffsets().size() != count)
     return emitOpError("expects 4 sizes and ")
            << count << " leading dimensions, strides and offsets";
+  if (getSums() && (getBias() || getActivation() || getSizes()[3] != 1))
+    return emitOpError("expects sums without bias and activation, of one product");
   bool isBackward = getActivation() == Activation::gelu_backward;
   if (isBackward        ? !getAux() || getBias() || getAccumulate()
       : getActivation() ? getAccumulate()

@@ -134,6 +134,33 @@ def CUDA_MatmulGeluBackwardOp : CUDA_DestinationOp<"matmul_gelu_backward"> {
   }];
 }
 
+def CUDA_OperandAttr : I32EnumAttr<"Operand", "an operand of a product", [
+    I32EnumAttrCase<"a", 0>, I32EnumAttrCase<"b", 1>]> {
+  let cppNamespace = "::bigmac::cuda";
+}
+
+def CUDA_MatmulSumsOp : CUDA_DestinationOp<"matmul_sums"> {
+  let summary = "output + lhs * rhs, and the sums of an operand over what the product sums over";
+  let description = [{
+    The gradients of a weight and of the bias beside it, which read the same cotangent. `lhs` and
+    `rhs` are as nn.matmul's, of two dimensions. `sums` has one for each row of lhs (`a`) or column
+    of rhs (`b`), as they are after transposition. All are bf16.
+  }];
+  let arguments = (ins CUDA_Shaped:$lhs, CUDA_Shaped:$rhs, CUDA_Shaped:$output, CUDA_Shaped:$sums,
+                       CUDA_OperandAttr:$summed, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $lhs (`transposed` $transpose_lhs^)? `,` $rhs (`transposed` $transpose_rhs^)? `into` $output
+    `summing` $summed `into` $sums attr-dict `:` type($lhs) `,` type($rhs) `,` type($output) `,`
+    type($sums) (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() {
+      return ::mlir::MutableOperandRange(*this, 2, 2);
+    }
+  }];
+}
+
 def CUDA_ActivationAttr : I32EnumAttr<"Activation", "what becomes of a product's elements", [
     I32EnumAttrCase<"gelu", 0>, I32EnumAttrCase<"gelu_backward", 1>]> {
   let cppNamespace = "::bigmac::cuda";
@@ -148,21 +175,25 @@ def CUDA_MatmulOp : CUDA_Op<"matmul", [AttrSizedOperandSegments,
     `strides` the steps from one batch element to the next of A, B and C; `offsets` is where the
     first elements are in the buffers. All but sizes count elements. `bias` has n elements.
 
+    `sums` are those of op(A)'s rows or of op(B)'s columns.
+
     An `activation` is applied at the end: gelu, which may save what it is of to `aux`, or the
     product with gelu's derivative at `aux`. `leading`, `strides` and `offsets` have a fourth entry
     for `aux` then.
   }];
   let arguments = (ins CUDA_Buffer:$a, CUDA_Buffer:$b, CUDA_Buffer:$c, Optional<CUDA_Buffer>:$bias,
-                       Optional<CUDA_Buffer>:$aux, UnitAttr:$transpose_a, UnitAttr:$transpose_b,
-                       UnitAttr:$accumulate, OptionalAttr<CUDA_ActivationAttr>:$activation,
+                       Optional<CUDA_Buffer>:$aux, Optional<CUDA_Buffer>:$sums,
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b, UnitAttr:$accumulate,
+                       OptionalAttr<CUDA_ActivationAttr>:$activation,
+                       OptionalAttr<CUDA_OperandAttr>:$summed,
                        DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$leading,
                        DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$offsets);
   let assemblyFormat = [{
     $a (`transposed` $transpose_a^)? `,` $b (`transposed` $transpose_b^)?
     (`accumulate` $accumulate^)? `into` $c (`bias` $bias^ `:` type($bias))?
-    (`then` $activation^)? (`aux` $aux^ `:` type($aux))? `sizes` $sizes
-    `leading` $leading `strides` $strides `offsets` $offsets attr-dict `:` type($a) `,` type($b)
-    `,` type($c)
+    (`then` $activation^)? (`aux` $aux^ `:` type($aux))?
+    (`summing` $summed^ `into` $sums `:` type($sums))? `sizes` $sizes `leading` $leading `strides` $strides
+    `offsets` $offsets attr-dict `:` type($a) `,` type($b) `,` type($c)
   }];
   let hasVerifier = 1;
 }

@@ -78,7 +78,7 @@ struct ConvertContractToCUDA : bigmac::impl::ConvertContractToCUDABase<ConvertCo
       if (shape && isWorthCalls(*shape))
         lower(op, *shape);
     }
-    lowerGeluProducts(getOperation());
+    lowerFusedProducts(getOperation());
   }
 };
 

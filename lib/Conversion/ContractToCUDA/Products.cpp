@@ -42,6 +42,9 @@ void bigmac::createProducts(OpBuilder &b, Location loc, ProductOperands operands
   cuda::ActivationAttr activation;
   if (operands.activation)
     activation = cuda::ActivationAttr::get(b.getContext(), *operands.activation);
+  cuda::OperandAttr summed;
+  if (operands.summed)
+    summed = cuda::OperandAttr::get(b.getContext(), *operands.summed);
   for (int64_t product = 0; product < productsOf(shape); ++product) {
     SmallVector<int64_t> offsets = first;
     int64_t rest = product;
@@ -52,9 +55,9 @@ void bigmac::createProducts(OpBuilder &b, Location loc, ProductOperands operands
       for (auto [offset, step] : llvm::zip_first(offsets, steps))
         offset += index * step;
     }
-    cuda::MatmulOp::create(b, loc, operands.lhs, operands.rhs, operands.out, operands.bias,
-                           operands.aux, shape.transA, shape.transB, operands.accumulates,
-                           activation, {shape.m, shape.n, shape.k, shape.batch.size}, leading,
-                           strides, offsets);
+    cuda::MatmulOp::create(
+        b, loc, operands.lhs, operands.rhs, operands.out, operands.bias, operands.aux,
+        operands.sums, shape.transA, shape.transB, operands.accumulates, activation, summed,
+        {shape.m, shape.n, shape.k, shape.batch.size}, leading, strides, offsets);
   }
 }

@@ -17,8 +17,11 @@ struct ProductOperands {
   mlir::Value bias = {};
   /// Of the activation. It has the strides of `out`.
   mlir::Value aux = {};
+  /// Of one of the operands.
+  mlir::Value sums = {};
   bool accumulates = false;
   std::optional<cuda::Activation> activation = std::nullopt;
+  std::optional<cuda::Operand> summed = std::nullopt;
 };
 
 /// Whether it is few calls. Each costs a launch; many would be better off in one kernel.
@@ -28,8 +31,8 @@ bool isWorthCalls(const GemmShape &shape);
 void createProducts(mlir::OpBuilder &b, mlir::Location loc, ProductOperands operands,
                     const GemmShape &shape);
 
-/// Makes cuda.matmul of every cuda.matmul_gelu and cuda.matmul_gelu_backward.
-void lowerGeluProducts(mlir::ModuleOp module);
+/// Makes cuda.matmul of every cuda.matmul_gelu, cuda.matmul_gelu_backward and cuda.matmul_sums.
+void lowerFusedProducts(mlir::ModuleOp module);
 
 } // namespace bigmac
 

@@ -12,8 +12,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace bigmac;
@@ -21,19 +19,8 @@ using namespace bigmac::lowering;
 
 namespace {
 
-/// Whether rows are multiples of 16 bytes, as cuBLASLt has what gelu is of, and its best kernels
-/// have the rest.
-bool hasAlignedRows(RankedTensorType type) { return type.getShape().back() % 8 == 0; }
-
 bool isReshape(Operation *op) {
   return isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
-}
-
-/// `value`, or what it is a reshape of.
-Value beforeReshapes(Value value) {
-  while (isReshape(value.getDefiningOp()))
-    value = value.getDefiningOp()->getOperand(0);
-  return value;
 }
 
 /// Whether nothing but reshapes uses each value from `value` back to its source.
@@ -50,7 +37,7 @@ nn::MatmulOp asProduct(Value value) {
     return {};
   for (RankedTensorType type :
        {product.getType(), typeOf(product.getLhs()), typeOf(product.getRhs())})
-    if (!type.getElementType().isBF16() || !hasAlignedRows(type))
+    if (!hasAlignedRows(type))
       return {};
   return product;
 }
@@ -92,21 +79,6 @@ std::optional<Preactivation> asPreactivation(Value input) {
       return Preactivation{value, product, bias};
   }
   return std::nullopt;
-}
-
-/// Removes what is left of `value` where nothing needs it: a product that is not computed no longer
-/// uses what others look at.
-void eraseUnused(IRRewriter &rewriter, Value value) {
-  llvm::SetVector<Operation *> ops;
-  ops.insert(value.getDefiningOp());
-  while (!ops.empty()) {
-    Operation *op = ops.pop_back_val();
-    if (!op || !isOpTriviallyDead(op))
-      continue;
-    for (Value operand : op->getOperands())
-      ops.insert(operand.getDefiningOp());
-    rewriter.eraseOp(op);
-  }
 }
 
 Value reshapedTo(Emitter &e, Value value, Value like) {

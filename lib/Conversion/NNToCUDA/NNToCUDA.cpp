@@ -40,6 +40,7 @@ struct ConvertNNToCUDA : bigmac::impl::ConvertNNToCUDABase<ConvertNNToCUDA> {
           })
           .Case([&](nn::GeluOp op) { lowerGelu(op, rewriter); })
           .Case([&](nn::GeluBackwardOp op) { lowerGeluBackward(op, rewriter); })
+          .Case([&](nn::ReduceSumOp op) { lowerBiasGradient(op, rewriter); })
           .Case([&](nn::EmbeddingOp op) { lowerEmbedding(op, rewriter); })
           .Case([&](nn::EmbeddingBackwardOp op) { lowerEmbeddingBackward(op, rewriter); })
           .Case([&](nn::GatherElementsOp op) { lowerGatherElements(op, rewriter); })

@@ -218,6 +218,8 @@ private:
       epilogue |= op.getAux() ? BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU : BM_EPILOGUE_GELU;
     if (op.getActivation() == cuda::Activation::gelu_backward)
       epilogue |= BM_EPILOGUE_GELU_BACKWARD;
+    if (op.getSummed())
+      epilogue |= op.getSummed() == cuda::Operand::a ? BM_EPILOGUE_SUM_A : BM_EPILOGUE_SUM_B;
     return epilogue;
   }
 
@@ -239,10 +241,11 @@ private:
     if (op.getAux())
       entry.ld_aux = leading[3], entry.stride_aux = strides[3];
     ArrayRef<int64_t> offsets = op.getOffsets();
+    Value vector = op.getBias() ? op.getBias() : op.getSums();
     call(loc, "bm_cuda_matmul_run",
          {integer(loc, matmuls.indexOf(entry), 32), address(loc, op.getA(), offsets[0]),
           address(loc, op.getB(), offsets[1]), address(loc, op.getC(), offsets[2]),
-          op.getBias() ? start(loc, op.getBias()) : null(loc),
+          vector ? start(loc, vector) : null(loc),
           op.getAux() ? address(loc, op.getAux(), offsets[3]) : null(loc)});
     return success();
   }

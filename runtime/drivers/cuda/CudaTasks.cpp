@@ -158,8 +158,8 @@ extern "C" void bm_cuda_launch(uint32_t index, uint32_t grid_x, uint32_t grid_y,
 }
 
 extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c,
-                                   const void *bias, void *aux) {
-  guarded([&] { current->matmul(index, {a, b, c, bias, aux}); });
+                                   void *vector, void *aux) {
+  guarded([&] { current->matmul(index, {a, b, c, vector, aux}); });
 }
 
 extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const void *k,

@@ -61,16 +61,22 @@ std::string describe(const bm_cuda_matmul &x) {
     text += ", gelu";
   if (x.epilogue & BM_EPILOGUE_GELU_BACKWARD)
     text += ", gelu backward";
+  if (x.epilogue & BM_EPILOGUE_SUM_A)
+    text += ", sums of A";
+  if (x.epilogue & BM_EPILOGUE_SUM_B)
+    text += ", sums of B";
   return text;
 }
 
-bool hasGelu(const bm_cuda_matmul &x) {
-  return x.epilogue & (BM_EPILOGUE_GELU | BM_EPILOGUE_GELU_BACKWARD);
+bool hasVector(const bm_cuda_matmul &x) {
+  return x.epilogue & (BM_EPILOGUE_BIAS | BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B);
 }
 
 bool hasAux(const bm_cuda_matmul &x) {
   return x.epilogue & (BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU_BACKWARD);
 }
+
+bool isAlwaysAligned(const bm_cuda_matmul &x) { return x.epilogue & ~BM_EPILOGUE_BIAS; }
 
 std::string describe(const bm_cuda_attention &x) {
   std::string text = "attention of " + product({x.batch, x.heads, x.queries, x.depth}) +
@@ -156,14 +162,16 @@ MatmulExtents extentsOf(const bm_cuda_matmul &x) {
           x.trans_b ? span(x.n, x.k, x.ldb, x.stride_b, x.b_type)
                     : span(x.k, x.n, x.ldb, x.stride_b, x.b_type),
           span(x.m, x.n, x.ldc, x.stride_c, x.c_type),
-          x.epilogue & BM_EPILOGUE_BIAS ? static_cast<uint64_t>(x.n) * operandBytes(x.c_type) : 0,
+          hasVector(x) ? static_cast<uint64_t>(x.epilogue & BM_EPILOGUE_SUM_A ? x.m : x.n) *
+                             operandBytes(x.c_type)
+                       : 0,
           hasAux(x) ? span(x.m, x.n, x.ld_aux, x.stride_aux, x.c_type) : 0};
 }
 
 static constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
 static constexpr double kMostElements = 1e15;
-/// What a product with gelu has as the unit of its operands' steps.
-static constexpr int64_t kGeluElements = 8;
+/// What the steps between rows and batch elements are multiples of where they are always aligned.
+static constexpr int64_t kAlignedElements = 8;
 
 /// What each takes is in cuda.h.
 static std::string problemOfEpilogue(const bm_cuda_matmul &x) {
@@ -176,19 +184,24 @@ static std::string problemOfEpilogue(const bm_cuda_matmul &x) {
   case BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU:
   case BM_EPILOGUE_BIAS | BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU:
   case BM_EPILOGUE_GELU_BACKWARD:
+  case BM_EPILOGUE_SUM_A:
+  case BM_EPILOGUE_SUM_B:
     break;
   default:
     return "epilogue " + std::to_string(x.epilogue) + " is not known";
   }
   if (x.c_type != x.a_type || x.c_type == BM_F32)
-    return "gelu is of bf16 or f16 products, into the same type";
-  if (x.beta != 0)
+    return "gelu and sums are of bf16 or f16 products, into the same type";
+  bool hasSums = x.epilogue & (BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B);
+  if (hasSums && x.batch != 1)
+    return "sums are of one product: the batch must be 1";
+  if (!hasSums && x.beta != 0)
     return "gelu is not of a sum with C: beta must be 0";
   for (int64_t step :
        {x.lda, x.stride_a, x.ldb, x.stride_b, x.ldc, x.stride_c, x.ld_aux, x.stride_aux})
-    if (step % kGeluElements)
-      return "with gelu leading dimensions and strides must be multiples of " +
-             std::to_string(kGeluElements) + ", found " + std::to_string(step);
+    if (step % kAlignedElements)
+      return "with gelu or sums leading dimensions and strides must be multiples of " +
+             std::to_string(kAlignedElements) + ", found " + std::to_string(step);
   return "";
 }
 

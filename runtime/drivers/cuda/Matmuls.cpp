@@ -35,9 +35,9 @@ struct Matmuls::Prepared {
     lt.check(lt.cublasLtMatmulDescSetAttribute(product, attribute, &value, sizeof(value)),
              [&] { return "describing " + describe(what); });
   }
-  void setBias(const void *bias) {
-    if (what.epilogue & BM_EPILOGUE_BIAS)
-      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  void setVector(const void *vector) {
+    if (hasVector(what))
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
   }
   void setAux(const void *aux) {
     if (hasAux(what))
@@ -72,6 +72,10 @@ static cublasLtEpilogue_t epilogueOf(const bm_cuda_matmul &x) {
     return CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
   case BM_EPILOGUE_GELU_BACKWARD:
     return CUBLASLT_EPILOGUE_DGELU;
+  case BM_EPILOGUE_SUM_A: // the library's B
+    return CUBLASLT_EPILOGUE_BGRADB;
+  case BM_EPILOGUE_SUM_B:
+    return CUBLASLT_EPILOGUE_BGRADA;
   default:
     return CUBLASLT_EPILOGUE_DEFAULT;
   }
@@ -92,9 +96,10 @@ namespace {
 class Trial {
 public:
   Trial(const CudaSpace &space, const bm_cuda_matmul &what, const MatmulExtents &extents)
-      : space(space), what(what), sizes{extents.a, extents.b, extents.c, extents.bias, extents.aux},
+      : space(space), what(what),
+        sizes{extents.a, extents.b, extents.c, extents.vector, extents.aux},
         memory(space,
-               {extents.a, extents.b, extents.c, extents.bias, extents.aux, 2 * space.l2Bytes},
+               {extents.a, extents.b, extents.c, extents.vector, extents.aux, 2 * space.l2Bytes},
                describe(what)) {
     for (CUevent *event : {&begin, &end})
       checkCuda(space.api.cuEventCreate(event, CU_EVENT_DEFAULT), "creating an event");
@@ -228,7 +233,7 @@ std::unique_ptr<Matmuls::Prepared> Matmuls::describeToLibrary(const bm_cuda_matm
     result->set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, x.ld_aux);
   if (hasAux(x) && x.batch > 1)
     result->set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, x.stride_aux);
-  result->setBias(pointerAlignedTo(kAlignment));
+  result->setVector(pointerAlignedTo(kAlignment));
   result->setAux(pointerAlignedTo(kAlignment));
   // `rows` and `columns` of the row-major matrix as it is stored.
   auto layout = [&](cublasLtMatrixLayout_t &to, uint32_t type, int64_t rows, int64_t columns,
@@ -251,7 +256,7 @@ std::unique_ptr<Matmuls::Prepared> Matmuls::describeToLibrary(const bm_cuda_matm
 /// The library's proposals for pointers of this alignment, what it thinks fastest first.
 std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t alignment,
                                                     int count) const {
-  matmul.setBias(pointerAlignedTo(alignment));
+  matmul.setVector(pointerAlignedTo(alignment));
   auto what = [&] { return describe(matmul.what); };
   cublasLtMatmulPreference_t preference = nullptr;
   lt.check(lt.cublasLtMatmulPreferenceCreate(&preference), what);
@@ -333,7 +338,7 @@ std::string Matmuls::cacheKey(const Prepared &matmul) const {
 
 cublasStatus_t Matmuls::launch(Prepared &matmul, const Algorithm &algorithm,
                                const MatmulPointers &at) const {
-  matmul.setBias(at.bias);
+  matmul.setVector(at.vector);
   matmul.setAux(at.aux);
   float alpha = 1;
   return lt.cublasLtMatmul(handle, matmul.product, &alpha, at.b, matmul.b, at.a, matmul.a,
@@ -347,16 +352,17 @@ void Matmuls::run(uint32_t index, const MatmulPointers &at) {
     throw RuntimeError("the program runs matmul " + std::to_string(index) + " of " +
                        std::to_string(matmuls.size()));
   Prepared &matmul = *matmuls[index];
-  bool wantsBias = matmul.what.epilogue & BM_EPILOGUE_BIAS, wantsAux = hasAux(matmul.what);
-  if (!at.a || !at.b || !at.c || wantsBias != (at.bias != nullptr) ||
+  bool wantsVector = hasVector(matmul.what), wantsAux = hasAux(matmul.what);
+  if (!at.a || !at.b || !at.c || wantsVector != (at.vector != nullptr) ||
       wantsAux != (at.aux != nullptr))
-    throw RuntimeError(describe(matmul.what) + ": expected A, B" + (wantsBias ? ", bias" : "") +
+    throw RuntimeError(describe(matmul.what) + ": expected A, B" + (wantsVector ? ", vector" : "") +
                        (wantsAux ? ", aux" : "") + " and C, other operands were given");
   for (const void *pointer :
-       {at.a, at.b, static_cast<const void *>(at.c), at.bias, static_cast<const void *>(at.aux)}) {
+       {at.a, at.b, static_cast<const void *>(at.c), static_cast<const void *>(at.vector),
+        static_cast<const void *>(at.aux)}) {
     if (reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0)
       continue;
-    if (hasGelu(matmul.what))
+    if (isAlwaysAligned(matmul.what))
       throw RuntimeError(describe(matmul.what) + ": an operand is not at a multiple of " +
                          std::to_string(kAlignment) + " bytes");
     return runLoosely(matmul, at);

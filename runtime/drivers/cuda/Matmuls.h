@@ -19,9 +19,7 @@ namespace bigmac::rt {
 /// Where one call's operands are, as bm_cuda_matmul_run() has them.
 struct MatmulPointers {
   const void *a, *b;
-  void *c;
-  const void *bias;
-  void *aux;
+  void *c, *vector, *aux;
 };
 
 /// All of them are prepared by the constructor: each runs once there, so that its kernels are

@@ -28,14 +28,18 @@ typedef struct bm_cuda_kernel {
 } bm_cuda_kernel;
 
 /* A set: what becomes of each element of the sum before it is rounded to C's type, in this order.
-   With any but BIAS all types are bf16 or all are fp16, beta is 0, pointers are multiples of 16
-   bytes, and leading dimensions and strides of 8 elements. gelu is its tanh form. */
+   With any but BIAS all types are bf16 or all are fp16, pointers are multiples of 16 bytes, and
+   leading dimensions and strides of 8 elements. gelu is its tanh form; with it beta is 0. */
 enum bm_cuda_epilogue {
   BM_EPILOGUE_NONE = 0,
-  BM_EPILOGUE_BIAS = 1, /* bias[n], of C's type, is added to each row */
+  BM_EPILOGUE_BIAS = 1, /* vector[n], of C's type, is added to each row */
   BM_EPILOGUE_SAVE = 2, /* it is written to aux; GELU comes after that */
   BM_EPILOGUE_GELU = 4,
-  BM_EPILOGUE_GELU_BACKWARD = 8 /* alone: it is multiplied by gelu's derivative at aux */
+  BM_EPILOGUE_GELU_BACKWARD = 8, /* alone: it is multiplied by gelu's derivative at aux */
+  /* Alone, of one product (batch 1): nothing becomes of it, but the sums of op(A)'s rows, m of
+     them, or of op(B)'s columns, n of them, are written to the vector, of C's type. */
+  BM_EPILOGUE_SUM_A = 16,
+  BM_EPILOGUE_SUM_B = 32
 };
 
 /* C[i] = op(A[i]) * op(B[i]) + beta * C[i] (+ bias) for i in [0, batch), row-major, summed in fp32;
@@ -98,9 +102,10 @@ extern const bm_cuda_program bm_cuda;
 void bm_cuda_launch(uint32_t index, uint32_t grid_x, uint32_t grid_y, uint32_t grid_z,
                     uint32_t block_x, uint32_t block_y, uint32_t block_z, void **params);
 
-/* Runs matmul `index` of the program. `bias` and `aux` are null without such an epilogue. Pointers
-   are aligned to their elements; where all are multiples of 16 bytes it is fastest. */
-void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c, const void *bias,
+/* Runs matmul `index` of the program. `vector` (a bias, which is read, or sums) and `aux` are null
+   without such an epilogue. Pointers are aligned to their elements; where all are multiples of 16
+   bytes it is fastest. */
+void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c, void *vector,
                         void *aux);
 
 /* Runs attention `index` of the program. `mask` is null without one. logsumexp is a dense

@@ -16,9 +16,13 @@ func.func @products(%x: tensor<2x3x16xbf16>, %w: tensor<32x16xbf16>, %b: tensor<
 
 // CHECK: cuda.matmul %{{.*}}, %{{.*}} into %{{.*}} bias %{{.*}} : memref<32xbf16> then gelu aux %{{.*}} : memref<6x32xbf16> sizes
 // CHECK: cuda.matmul_gelu %{{.*}}, %{{.*}} into %{{.*}} : memref<6x16xbf16>, memref<16x32xbf16>, memref<6x32xbf16>
+// CHECK: cuda.matmul_sums %{{.*}}, %{{.*}} into %{{.*}} summing b into %{{.*}} : memref<6x16xbf16>, memref<16x32xbf16>, memref<6x32xbf16>, memref<32xbf16>
+// CHECK: cuda.matmul %{{.*}}, %{{.*}} accumulate into %{{.*}} summing b into %{{.*}} : memref<32xbf16> sizes
 func.func @product_buffers(%x: memref<6x16xbf16>, %w: memref<16x32xbf16>, %b: memref<32xbf16>, %o: memref<6x32xbf16>, %h: memref<6x32xbf16>) {
   cuda.matmul %x, %w into %o bias %b : memref<32xbf16> then gelu aux %h : memref<6x32xbf16> sizes [6, 32, 16, 1] leading [16, 32, 32, 32] strides [0, 0, 0, 0] offsets [0, 0, 0, 0] : memref<6x16xbf16>, memref<16x32xbf16>, memref<6x32xbf16>
   cuda.matmul_gelu %x, %w into %o : memref<6x16xbf16>, memref<16x32xbf16>, memref<6x32xbf16>
+  cuda.matmul_sums %x, %w into %o summing b into %b : memref<6x16xbf16>, memref<16x32xbf16>, memref<6x32xbf16>, memref<32xbf16>
+  cuda.matmul %x, %w accumulate into %o summing b into %b : memref<32xbf16> sizes [6, 32, 16, 1] leading [16, 32, 32] strides [0, 0, 0] offsets [0, 0, 0] : memref<6x16xbf16>, memref<16x32xbf16>, memref<6x32xbf16>
   return
 }
 

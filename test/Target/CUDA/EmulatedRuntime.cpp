@@ -89,19 +89,32 @@ static double geluSlope(double x) {
 }
 
 extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c,
-                                   const void *bias, void *aux) {
+                                   void *vector, void *aux) {
   const bm_cuda_matmul &x = program().matmuls[index];
+  auto atA = [&](int64_t i, int64_t row, int64_t k) {
+    return load(a, i * x.stride_a + (x.trans_a ? k * x.lda + row : row * x.lda + k), x.a_type);
+  };
+  auto atB = [&](int64_t i, int64_t k, int64_t column) {
+    return load(b, i * x.stride_b + (x.trans_b ? column * x.ldb + k : k * x.ldb + column),
+                x.b_type);
+  };
+  if (x.epilogue & (BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B)) {
+    const bool ofA = x.epilogue & BM_EPILOGUE_SUM_A;
+    for (int64_t i = 0; i < (ofA ? x.m : x.n); ++i) {
+      double sum = 0;
+      for (int64_t k = 0; k < x.k; ++k)
+        sum += ofA ? atA(0, i, k) : atB(0, k, i);
+      store(vector, i, x.c_type, sum);
+    }
+  }
   for (int64_t i = 0; i < x.batch; ++i)
     for (int64_t row = 0; row < x.m; ++row)
       for (int64_t column = 0; column < x.n; ++column) {
         const int64_t at = i * x.stride_c + row * x.ldc + column;
         const int64_t auxAt = i * x.stride_aux + row * x.ld_aux + column;
-        double sum = x.epilogue & BM_EPILOGUE_BIAS ? load(bias, column, x.c_type) : 0;
+        double sum = x.epilogue & BM_EPILOGUE_BIAS ? load(vector, column, x.c_type) : 0;
         for (int64_t k = 0; k < x.k; ++k)
-          sum += double(load(a, i * x.stride_a + (x.trans_a ? k * x.lda + row : row * x.lda + k),
-                             x.a_type)) *
-                 load(b, i * x.stride_b + (x.trans_b ? column * x.ldb + k : k * x.ldb + column),
-                      x.b_type);
+          sum += double(atA(i, row, k)) * atB(i, k, column);
         if (x.epilogue & BM_EPILOGUE_SAVE)
           store(aux, auxAt, x.c_type, sum);
         if (x.epilogue & BM_EPILOGUE_GELU_BACKWARD)

@@ -157,9 +157,10 @@ TEST(LibraryCalls, BadGeluMatmuls) {
               HasSubstr("epilogue 2 is not known"));
   EXPECT_THAT(problem([](M &x) { x.epilogue = BM_EPILOGUE_BIAS | BM_EPILOGUE_GELU_BACKWARD; }),
               HasSubstr("epilogue 9 is not known"));
-  EXPECT_THAT(problem([](M &x) { x.c_type = BM_F32; }), HasSubstr("gelu is of bf16 or f16"));
+  EXPECT_THAT(problem([](M &x) { x.c_type = BM_F32; }),
+              HasSubstr("gelu and sums are of bf16 or f16"));
   EXPECT_THAT(problem([](M &x) { x.a_type = x.b_type = x.c_type = BM_F32; }),
-              HasSubstr("gelu is of bf16 or f16"));
+              HasSubstr("gelu and sums are of bf16 or f16"));
   EXPECT_EQ(problem([](M &x) { x.a_type = x.b_type = x.c_type = BM_F16; }), "");
   EXPECT_THAT(problem([](M &x) { x.beta = 1; }), HasSubstr("beta must be 0"));
   EXPECT_THAT(problem([](M &x) { x.ld_aux = 20, x.stride_aux = 160; }),
@@ -181,6 +182,26 @@ TEST(LibraryCalls, BadGeluMatmuls) {
               x.ld_aux = x.stride_aux = 0;
             }),
             "");
+}
+
+TEST(LibraryCalls, SumsOfOperands) {
+  using M = bm_cuda_matmul;
+  bm_cuda_matmul sums = geluMatmul();
+  sums.epilogue = BM_EPILOGUE_SUM_A;
+  sums.batch = 1, sums.beta = 1, sums.ld_aux = sums.stride_aux = 0;
+  EXPECT_EQ(problemWith(sums), "");
+  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, beta 1, sums of A");
+  EXPECT_EQ(extentsOf(sums).vector, 6 * 2u);
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.batch = 2; }), HasSubstr("batch must be 1"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.c_type = BM_F32; }),
+              HasSubstr("gelu and sums are of bf16 or f16"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.lda = 12; }),
+              HasSubstr("must be multiples of 8, found 12"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.epilogue |= BM_EPILOGUE_BIAS; }),
+              HasSubstr("epilogue 17 is not known"));
+  sums.epilogue = BM_EPILOGUE_SUM_B;
+  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, beta 1, sums of B");
+  EXPECT_EQ(extentsOf(sums).vector, 16 * 2u);
 }
 
 TEST(LibraryCalls, BadAttentions) {
@@ -214,9 +235,9 @@ TEST(LibraryCalls, ExtentsAndBatchesThatAreOneMatrix) {
   EXPECT_EQ(bytes.a, (2 * 32 + 3 * 8 + 6) * 2u); // stored as k x m
   EXPECT_EQ(bytes.b, (2 * 20 + 3 * 5 + 5) * 2u);
   EXPECT_EQ(bytes.c, (2 * 42 + 5 * 7 + 5) * 4u);
-  EXPECT_EQ(bytes.bias, 0u);
+  EXPECT_EQ(bytes.vector, 0u);
   EXPECT_EQ(bytes.aux, 0u);
-  EXPECT_EQ(extentsOf(geluMatmul()).bias, 16 * 2u);
+  EXPECT_EQ(extentsOf(geluMatmul()).vector, 16 * 2u);
   EXPECT_EQ(extentsOf(geluMatmul()).aux, (2 * 96 + 5 * 16 + 16) * 2u);
 
   bm_cuda_matmul x = matmul();

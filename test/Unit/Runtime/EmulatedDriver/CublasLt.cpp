@@ -83,7 +83,25 @@ struct Call {
     return alpha * total;
   }
 
+  /// One for each row of the result by what A holds, or for each column by what B holds.
+  void sumOperand() const {
+    bool ofA = product.epilogue == CUBLASLT_EPILOGUE_BGRADA;
+    bool transposed = (ofA ? product.transA : product.transB) != CUBLAS_OP_N;
+    const Layout &layout = ofA ? a : b;
+    bool depthIsRows = ofA == transposed;
+    int64_t depth = depthIsRows ? layout.rows : layout.columns;
+    for (int64_t i = 0; i < (ofA ? d.rows : d.columns); ++i) {
+      double total = 0;
+      for (int64_t k = 0; k < depth; ++k)
+        total += load(layout, ofA ? at : bt, depthIsRows ? layout.at(0, k, i) : layout.at(0, i, k));
+      store(d, product.bias, i, total);
+    }
+  }
+
   void run() const {
+    if (product.epilogue == CUBLASLT_EPILOGUE_BGRADA ||
+        product.epilogue == CUBLASLT_EPILOGUE_BGRADB)
+      sumOperand();
     for (int64_t e = 0; e < d.batch; ++e)
       for (int64_t column = 0; column < d.columns; ++column)
         for (int64_t row = 0; row < d.rows; ++row) {
@@ -106,7 +124,9 @@ struct Call {
 
 /// Whether the operands of the epilogue are as they must be.
 bool isSupported(const Product &product, const Layout &d) {
-  if (product.has(CUBLASLT_EPILOGUE_BIAS) && !product.bias)
+  bool hasSums =
+      product.epilogue == CUBLASLT_EPILOGUE_BGRADA || product.epilogue == CUBLASLT_EPILOGUE_BGRADB;
+  if ((product.has(CUBLASLT_EPILOGUE_BIAS) || hasSums) && !product.bias)
     return false;
   if (!product.hasAux())
     return true;

@@ -1,4 +1,4 @@
-//===- GeluProducts.cpp - Products that end in gelu, on buffers ------------===//
+//===- FusedProducts.cpp - Products that do more, on buffers ---------------===//
 
 #include "Products.h"
 
@@ -11,7 +11,7 @@ using namespace bigmac;
 namespace {
 
 /// Elements that steps between a product's rows are multiples of, 16 bytes: what bigmac-rt/cuda.h
-/// says of products with gelu.
+/// says of products with such epilogues.
 constexpr int64_t kAlignment = 8;
 
 using Dims = SmallVector<ContractDim>;
@@ -64,7 +64,8 @@ bool isAligned(const ProductOperands &operands, const GemmShape &shape) {
   auto add = [&](const ContractDim &dim) { steps.append({dim.lhs, dim.rhs, dim.out}); };
   add(shape.batch);
   llvm::for_each(shape.loops, add);
-  for (Value buffer : {operands.lhs, operands.rhs, operands.out, operands.bias, operands.aux}) {
+  for (Value buffer :
+       {operands.lhs, operands.rhs, operands.out, operands.bias, operands.aux, operands.sums}) {
     std::optional<Layout> layout = buffer ? layoutOf(buffer) : Layout{{1}};
     if (!layout || layout->strides.back() != 1)
       return false;
@@ -126,7 +127,9 @@ template <typename OpTy> void lower(OpTy op, ProductOperands operands) {
     bool savesAux = operands.activation == cuda::Activation::gelu;
     operands.aux =
         savesAux ? copiedBack(b, op, operands.aux) : copied(b, op.getLoc(), operands.aux);
+    assert(!operands.accumulates && "accumulators are dense");
     operands.out = copiedBack(b, op, operands.out);
+    operands.sums = copiedBack(b, op, operands.sums);
     shape = shapeOf();
     assert(shape && "a product of dense matrices with columns in eights is one call");
   }
@@ -136,10 +139,10 @@ template <typename OpTy> void lower(OpTy op, ProductOperands operands) {
 
 } // namespace
 
-void bigmac::lowerGeluProducts(ModuleOp module) {
+void bigmac::lowerFusedProducts(ModuleOp module) {
   SmallVector<Operation *> ops;
   module.walk([&](Operation *op) {
-    if (isa<cuda::MatmulGeluOp, cuda::MatmulGeluBackwardOp>(op))
+    if (isa<cuda::MatmulGeluOp, cuda::MatmulGeluBackwardOp, cuda::MatmulSumsOp>(op))
       ops.push_back(op);
   });
   for (Operation *op : ops)
@@ -158,5 +161,13 @@ void bigmac::lowerGeluProducts(ModuleOp module) {
                      .out = op.getOutput(),
                      .aux = op.getPreactivation(),
                      .activation = cuda::Activation::gelu_backward});
+        })
+        .Case([](cuda::MatmulSumsOp op) {
+          lower(op, {.lhs = op.getLhs(),
+                     .rhs = op.getRhs(),
+                     .out = op.getOutput(),
+                     .sums = op.getSums(),
+                     .accumulates = true,
+                     .summed = op.getSummed()});
         });
 }
