@@ -16,6 +16,7 @@
 // TASKS: func.func @llm.0.backward
 // AGAIN-COUNT-2: then gelu aux
 // TASKS-COUNT-2: then gelu_backward aux
+// KEPT: summing a into
 // FP32-NOT: then gelu
 nn.parameter trained @table : tensor<24x16xf32> = dense<1.0> : tensor<24x16xf32>
 nn.parameter trained @w0 : tensor<64x16xf32> = dense<1.0> : tensor<64x16xf32>
