@@ -124,6 +124,28 @@ double geluTanh(double x) {
   return 0.5 * x * (1.0 + std::tanh(inner));
 }
 
+/// y = x Phi(x), Phi the normal distribution: dy = Phi(x) + x phi(x).
+double geluErfSlope(double x) {
+  double density = std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::numbers::pi);
+  return 0.5 * (1.0 + std::erf(x * std::sqrt(0.5))) + x * density;
+}
+
+/// y = x (1 + tanh(u)) / 2.
+double geluTanhSlope(double x) {
+  double root = std::sqrt(2.0 / std::numbers::pi);
+  double t = std::tanh(root * (x + 0.044715 * x * x * x));
+  double du = root * (1.0 + 3 * 0.044715 * x * x);
+  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du;
+}
+
+double geluErfBackward(double x, double grad) { return grad * geluErfSlope(x); }
+double geluTanhBackward(double x, double grad) { return grad * geluTanhSlope(x); }
+
+LogicalResult geluBackward(RuleContext &context) {
+  return cast<nn::GeluBackwardOp>(context.op).getTanh() ? floatBinary<geluTanhBackward>(context)
+                                                        : floatBinary<geluErfBackward>(context);
+}
+
 LogicalResult gelu(RuleContext &context) {
   return cast<nn::GeluOp>(context.op).getTanh() ? floatUnary<geluTanh>(context)
                                                 : floatUnary<geluErf>(context);
@@ -139,6 +161,7 @@ void addNNComputeRules(RuleRegistry &registry) {
   registry.add<nn::SigmoidOp>(floatUnary<sigmoid>);
   registry.add<nn::SiluOp>(floatUnary<silu>);
   registry.add<nn::GeluOp>(gelu);
+  registry.add<nn::GeluBackwardOp>(geluBackward);
 }
 
 } // namespace bigmac::interpreter

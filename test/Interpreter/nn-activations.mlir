@@ -55,3 +55,14 @@ func.func @gelu() -> (tensor<2x3xf64>, tensor<2x3xf64>) {
   %b = nn.gelu tanh %x : tensor<2x3xf64>
   return %a, %b : tensor<2x3xf64>, tensor<2x3xf64>
 }
+
+// CHECK-LABEL: @gelu_backward
+// CHECK-NEXT{LITERAL}: result0: tensor<2x3xf64> = [[-0.0386246, 0.248838, -0.0544183], [3.26403, 0.523929, -0.642079]]
+// CHECK-NEXT{LITERAL}: result1: tensor<2x3xf64> = [[-0.0382894, 0.249581, -0.0542726], [3.26299, 0.523929, -0.642072]]
+func.func @gelu_backward() -> (tensor<2x3xf64>, tensor<2x3xf64>) {
+  %x = arith.constant dense<[[-0.85, -1.57, -1.13], [1.02, 0.03, 0.18]]> : tensor<2x3xf64>
+  %g = arith.constant dense<[[1.0, -2.0, 0.5], [3.0, 1.0, -1.0]]> : tensor<2x3xf64>
+  %a = nn.gelu_backward %x, %g : tensor<2x3xf64>, tensor<2x3xf64>
+  %b = nn.gelu_backward tanh %x, %g : tensor<2x3xf64>, tensor<2x3xf64>
+  return %a, %b : tensor<2x3xf64>, tensor<2x3xf64>
+}

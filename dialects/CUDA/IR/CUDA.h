@@ -12,6 +12,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/CUDA/IR/CUDADialect.h.inc"
+#include "dialects/CUDA/IR/CUDAEnums.h.inc"
 
 #define GET_OP_CLASSES
 #include "dialects/CUDA/IR/CUDAOps.h.inc"

@@ -14,8 +14,11 @@ namespace {
 template <typename OpTy>
 struct DestinationModel : DstBufferizableOpInterfaceExternalModel<DestinationModel<OpTy>, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
-    // What attention writes is not read; a scatter adds.
-    return isa<ScatterRowsOp>(op) || !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+    // What attention and products write is not read; a scatter adds, and so does a product of a
+    // gradient.
+    auto product = dyn_cast<MatmulSumsOp>(op);
+    bool adds = isa<ScatterRowsOp>(op) || (product && &product.getOutputMutable() == &operand);
+    return adds || !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
@@ -66,6 +69,9 @@ void bigmac::cuda::registerCUDABufferization(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, CUDADialect *) {
     AttentionOp::attachInterface<DestinationModel<AttentionOp>>(*context);
     AttentionBackwardOp::attachInterface<DestinationModel<AttentionBackwardOp>>(*context);
+    MatmulGeluOp::attachInterface<DestinationModel<MatmulGeluOp>>(*context);
+    MatmulGeluBackwardOp::attachInterface<DestinationModel<MatmulGeluBackwardOp>>(*context);
+    MatmulSumsOp::attachInterface<DestinationModel<MatmulSumsOp>>(*context);
     ScatterRowsOp::attachInterface<DestinationModel<ScatterRowsOp>>(*context);
     CheckIndicesOp::attachInterface<CheckIndicesModel>(*context);
   });

@@ -9,6 +9,7 @@ using namespace bigmac;
 using namespace bigmac::cuda;
 
 #include "dialects/CUDA/IR/CUDADialect.cpp.inc"
+#include "dialects/CUDA/IR/CUDAEnums.cpp.inc"
 
 #define GET_OP_CLASSES
 #include "dialects/CUDA/IR/CUDAOps.cpp.inc"
@@ -35,6 +36,9 @@ static void effectsOf(DestinationStyleOpInterface op, Effects &effects) {
 
 void AttentionOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 void AttentionBackwardOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
+void MatmulGeluOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
+void MatmulGeluBackwardOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
+void MatmulSumsOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 void ScatterRowsOp::getEffects(Effects &effects) { effectsOf(*this, effects); }
 
 void MatmulOp::getEffects(Effects &effects) {
@@ -42,6 +46,12 @@ void MatmulOp::getEffects(Effects &effects) {
     effects.emplace_back(MemoryEffects::Read::get(), &operand, SideEffects::DefaultResource::get());
   effects.emplace_back(MemoryEffects::Write::get(), &getCMutable(),
                        SideEffects::DefaultResource::get());
+  if (getAux() && getActivation() == Activation::gelu)
+    effects.emplace_back(MemoryEffects::Write::get(), &*getAuxMutable().begin(),
+                         SideEffects::DefaultResource::get());
+  if (getSums())
+    effects.emplace_back(MemoryEffects::Write::get(), &*getSumsMutable().begin(),
+                         SideEffects::DefaultResource::get());
 }
 
 /// All operands are tensors, and a result has the type of its destination; or all are buffers.
@@ -111,9 +121,78 @@ LogicalResult ScatterRowsOp::verify() {
   return success();
 }
 
+/// lhs and rhs are an nn.matmul's, and what is as large as the result has its shape; all are bf16.
+static LogicalResult verifyProduct(Operation *op, Value lhs, bool transposeLhs, Value rhs,
+                                   bool transposeRhs, ArrayRef<Value> results) {
+  for (Value operand : op->getOperands())
+    if (!getElementTypeOrSelf(operand.getType()).isBF16())
+      return op->emitOpError("expects bf16 operands, found ") << operand.getType();
+  auto shapeOf = [](Value value) { return cast<ShapedType>(value.getType()).getShape(); };
+  ArrayRef<int64_t> left = shapeOf(lhs), right = shapeOf(rhs);
+  if (left.size() < 2 || (right.size() != 2 && right.size() != left.size()))
+    return op->emitOpError("expects lhs [batch..., m, k] and rhs [k, n] or [batch..., k, n]");
+  auto [m, k] = std::make_pair(left[left.size() - 2], left.back());
+  auto [otherK, n] = std::make_pair(right[right.size() - 2], right.back());
+  if (transposeLhs)
+    std::swap(m, k);
+  if (transposeRhs)
+    std::swap(otherK, n);
+  bool sameBatch = right.size() == 2 || left.drop_back(2) == right.drop_back(2);
+  if (k != otherK || !sameBatch)
+    return op->emitOpError("cannot multiply ") << lhs.getType() << " and " << rhs.getType();
+  SmallVector<int64_t> expected(left.drop_back(2));
+  expected.append({m, n});
+  for (Value result : results)
+    if (result && shapeOf(result) != ArrayRef<int64_t>(expected))
+      return op->emitOpError("expects ")
+             << result.getType() << " to have the product's shape, [" << expected << "]";
+  return success();
+}
+
+LogicalResult MatmulGeluOp::verify() {
+  if (failed(verifyDestinations(*this)) ||
+      failed(verifyProduct(*this, getLhs(), getTransposeLhs(), getRhs(), getTransposeRhs(),
+                           {getOutput(), getPreactivation()})))
+    return failure();
+  if (Value bias = getBias(); bias && cast<ShapedType>(bias.getType()).getShape() !=
+                                          getOutput().getType().getShape().take_back(1))
+    return emitOpError("expects a bias for each column, found ") << bias.getType();
+  return success();
+}
+
+LogicalResult MatmulGeluBackwardOp::verify() {
+  if (failed(verifyDestinations(*this)))
+    return failure();
+  return verifyProduct(*this, getLhs(), getTransposeLhs(), getRhs(), getTransposeRhs(),
+                       {getOutput(), getPreactivation()});
+}
+
+LogicalResult MatmulSumsOp::verify() {
+  if (failed(verifyDestinations(*this)) ||
+      failed(verifyProduct(*this, getLhs(), getTransposeLhs(), getRhs(), getTransposeRhs(),
+                           {getOutput()})))
+    return failure();
+  ArrayRef<int64_t> shape = getOutput().getType().getShape();
+  if (shape.size() != 2 ||
+      getSums().getType().getShape() != shape.slice(getSummed() == Operand::a ? 0 : 1, 1))
+    return emitOpError("expects two dimensions, and a sum for each ")
+           << (getSummed() == Operand::a ? "row" : "column") << ", found " << getSums().getType();
+  return success();
+}
+
 LogicalResult MatmulOp::verify() {
-  if (getSizes().size() != 4 || getLeading().size() != 3 || getStrides().size() != 3 ||
-      getOffsets().size() != 3)
-    return emitOpError("expects 4 sizes and 3 leading dimensions, strides and offsets");
+  size_t count = getAux() ? 4 : 3;
+  if (getSizes().size() != 4 || getLeading().size() != count || getStrides().size() != count ||
+      getOffsets().size() != count)
+    return emitOpError("expects 4 sizes and ")
+           << count << " leading dimensions, strides and offsets";
+  if (getSums() && (getBias() || getActivation() || getSizes()[3] != 1))
+    return emitOpError("expects sums without bias and activation, of one product");
+  bool isBackward = getActivation() == Activation::gelu_backward;
+  if (isBackward        ? !getAux() || getBias() || getAccumulate()
+      : getActivation() ? getAccumulate()
+                        : static_cast<bool>(getAux()))
+    return emitOpError("expects gelu, which saves to aux or not, or gelu_backward with aux and "
+                       "without bias, neither accumulating; or no activation and no aux");
   return success();
 }

@@ -129,6 +129,13 @@ LogicalResult GeluOp::inferReturnTypes(MLIRContext *, std::optional<Location>, A
   inferred.push_back(adaptor.getInput().getType());
   return success();
 }
+LogicalResult GeluBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                               Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
+  if (adaptor.getGrad().getType() != adaptor.getInput().getType())
+    return emitOptionalError(location, "expects grad like input");
+  inferred.push_back(adaptor.getInput().getType());
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // Normalization

@@ -195,6 +195,18 @@ def NN_GeluOp : NN_DiffOp<"gelu"> {
   let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = "(`tanh` $tanh^)? $input attr-dict `:` type($input)";
 }
+def NN_GeluBackwardOp : NN_PureOp<"gelu_backward"> {
+  let summary = "Cotangent of gelu's input";
+  let description = [{
+    `grad` times the derivative of gelu at `input`. Types narrower than f32 are widened, and the
+    result is rounded once.
+  }];
+  let arguments = (ins NN_FloatTensor:$input, NN_FloatTensor:$grad, UnitAttr:$tanh);
+  let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = [{
+    (`tanh` $tanh^)? $input `,` $grad attr-dict `:` type($input) `,` type($grad)
+  }];
+}
 
 //===----------------------------------------------------------------------===//
 // Normalization

@@ -214,26 +214,7 @@ LogicalResult SiluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const 
 
 LogicalResult GeluOp::buildVJP(OpBuilder &builder, ValueRange cotangents, const BitVector &,
                                SmallVectorImpl<Value> &grads) {
-  Emitter emit{builder, getLoc()};
-  Value x = emit.wide(getInput());
-  Value square = emit.mul(x, x);
-  Value slope;
-  if (getTanh()) {
-    // y = x (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) (x + c x^3)
-    double root = std::sqrt(2.0 / std::numbers::pi), c = 0.044715;
-    Value u = emit.mul(emit.mul(x, emit.add(emit.mul(square, c), 1.0)), root);
-    Value t = math::TanhOp::create(builder, getLoc(), u);
-    Value du = emit.add(emit.mul(square, 3 * c * root), root);
-    Value tail = emit.mul(emit.mul(emit.mul(x, 0.5), emit.rsub(1.0, emit.mul(t, t))), du);
-    slope = emit.add(emit.add(emit.mul(t, 0.5), 0.5), tail);
-  } else {
-    // y = x Phi(x); dy = Phi(x) + x phi(x)
-    Value erf = math::ErfOp::create(builder, getLoc(), emit.mul(x, std::sqrt(0.5)));
-    Value density = math::ExpOp::create(builder, getLoc(), emit.mul(square, -0.5));
-    double norm = 1.0 / std::sqrt(2.0 * std::numbers::pi);
-    slope = emit.add(emit.add(emit.mul(erf, 0.5), 0.5), emit.mul(emit.mul(x, density), norm));
-  }
-  grads.push_back(emit.as(getInput(), emit.mul(emit.wide(cotangents[0]), slope)));
+  grads.push_back(GeluBackwardOp::create(builder, getLoc(), getInput(), cotangents[0], getTanh()));
   return success();
 }
 

@@ -49,7 +49,7 @@ static bool isFree(Operation *op) {
 /// One result element from few operand elements: code generation fuses it with its user.
 static bool isElementwise(Operation *op) {
   return op->hasTrait<OpTrait::Elementwise>() ||
-         isa<nn::BroadcastOp, nn::SigmoidOp, nn::SiluOp, nn::GeluOp>(op);
+         isa<nn::BroadcastOp, nn::SigmoidOp, nn::SiluOp, nn::GeluOp, nn::GeluBackwardOp>(op);
 }
 
 static bool isReduction(Operation *op) { return isa<nn::ReduceSumOp, nn::ReduceMaxOp>(op); }
@@ -91,6 +91,8 @@ static double elementwiseFlops(Operation *op) {
     return n * (kTranscendentalFlops + 4);
   if (auto gelu = dyn_cast<nn::GeluOp>(op)) // x/2 (1 + erf(x/√2)); tanh of x + c x³
     return n * (kTranscendentalFlops + (gelu.getTanh() ? 8 : 4));
+  if (auto gelu = dyn_cast<nn::GeluBackwardOp>(op)) // Phi(x) + x phi(x); and, by tanh, du
+    return gelu.getTanh() ? n * (kTranscendentalFlops + 17) : n * (2 * kTranscendentalFlops + 8);
   bool plain =
       isa<math::AbsFOp, math::AbsIOp, math::CopySignOp, math::FloorOp, math::CeilOp, math::RoundOp,
           math::RoundEvenOp, math::TruncOp, math::SqrtOp, math::RsqrtOp, math::FmaOp>(op);

@@ -19,7 +19,7 @@ void populateNNShapeToLinalgPatterns(mlir::RewritePatternSet &patterns);
 void populateNNReduceToLinalgPatterns(mlir::RewritePatternSet &patterns);
 /// matmul, conv.
 void populateNNMatmulToLinalgPatterns(mlir::RewritePatternSet &patterns);
-/// softmax, log_softmax, sigmoid, silu, gelu.
+/// softmax, log_softmax, sigmoid, silu, gelu and its backward.
 void populateNNActivationToLinalgPatterns(mlir::RewritePatternSet &patterns);
 /// layer_norm, rms_norm and their backwards.
 void populateNNNormToLinalgPatterns(mlir::RewritePatternSet &patterns);

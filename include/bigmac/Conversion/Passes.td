@@ -29,6 +29,9 @@ def ConvertNNToCUDA : Pass<"convert-nn-to-cuda", "::mlir::ModuleOp"> {
   let description = [{
     Attention, lookups and cross-entropy become ops of `cuda`, or structured ops on whole tensors:
     the lowerings of `convert-nn-to-linalg`, which has the rest, loop over heads and ids instead.
+    A gelu (tanh form, bf16) or its derivative after a product becomes part of that
+    (`cuda.matmul_gelu`, `cuda.matmul_gelu_backward`). The sum of a bias's gradient in bf16 becomes part
+    of the product that adds to the weight's (`cuda.matmul_sums`), where a library makes the cotangent.
     Indices outside their tables are reported by `cuda.check_indices`, beside code that stays
     inside.
   }];
@@ -77,8 +80,11 @@ def ConvertContractToCUDA : Pass<"convert-contract-to-cuda", "::mlir::ModuleOp">
     f32. What is left over beside m, n, k and one batch dimension becomes one product each. A row
     that is repeated to give the result its initial value becomes a bias. Contractions of other
     types, those whose operands have no unit stride, and those of very many products stay.
+
+    `cuda.matmul_gelu`, `cuda.matmul_gelu_backward` and `cuda.matmul_sums` become `cuda.matmul` with an
+    activation or sums; operands whose strides cuBLASLt does not take are copied.
   }];
-  let dependentDialects = ["::bigmac::cuda::CUDADialect"];
+  let dependentDialects = ["::bigmac::cuda::CUDADialect", "::mlir::memref::MemRefDialect"];
 }
 
 def ConvertPipelineToRT : Pass<"convert-pipeline-to-rt", "::mlir::ModuleOp"> {

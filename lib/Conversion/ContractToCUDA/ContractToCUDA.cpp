@@ -1,7 +1,8 @@
 //===- ContractToCUDA.cpp - The convert-contract-to-cuda pass --------------===//
 
+#include "Products.h"
+
 #include "bigmac/Conversion/Passes.h"
-#include "dialects/CUDA/IR/CUDA.h"
 #include "lib/Conversion/ContractToGemm/ContractOnBuffers.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -16,23 +17,11 @@ using namespace bigmac;
 
 namespace {
 
-/// Of one contraction. Each costs a launch; more would be better off in one kernel.
-constexpr int64_t kMostProducts = 64;
-
 bool isSupported(linalg::ContractOp op) {
   Type lhs = getElementTypeOrSelf(op->getOperand(0).getType());
   Type rhs = getElementTypeOrSelf(op->getOperand(1).getType());
   Type out = getElementTypeOrSelf(op->getOperand(2).getType());
   return lhs == rhs && (lhs.isF32() || lhs.isBF16() || lhs.isF16()) && (out == lhs || out.isF32());
-}
-
-int64_t offsetOf(Value buffer) {
-  SmallVector<int64_t> strides;
-  int64_t offset = 0;
-  LogicalResult isStrided = cast<MemRefType>(buffer.getType()).getStridesAndOffset(strides, offset);
-  assert(succeeded(isStrided) && "dimsOf() has accepted it");
-  (void)isStrided;
-  return offset;
 }
 
 /// The row that `initializer` repeats to every row of the products' result.
@@ -57,39 +46,21 @@ Value biasOf(linalg::LinalgOp initializer, const GemmShape &shape) {
 }
 
 void lower(linalg::ContractOp op, const GemmShape &shape) {
-  OpBuilder b(op);
-  Value a = op.getDpsInputs()[0], bb = op.getDpsInputs()[1], c = op.getDpsInits()[0];
-  if (shape.swapped)
-    std::swap(a, bb);
-  bool accumulates = true;
-  Value bias;
+  ProductOperands operands{.lhs = op.getDpsInputs()[0],
+                           .rhs = op.getDpsInputs()[1],
+                           .out = op.getDpsInits()[0],
+                           .accumulates = true};
   bool sumsInLoop = llvm::any_of(shape.loops, [](const ContractDim &dim) { return !dim.out; });
   if (!sumsInLoop) {
     linalg::LinalgOp initializer = initializerOf(op);
-    bias = biasOf(initializer, shape);
-    if (bias || asZeroFill(initializer)) {
+    operands.bias = biasOf(initializer, shape);
+    if (operands.bias || asZeroFill(initializer)) {
       initializer.erase();
-      accumulates = false;
+      operands.accumulates = false;
     }
   }
-  int64_t products = 1;
-  for (const ContractDim &dim : shape.loops)
-    products *= dim.size;
-  for (int64_t product = 0; product < products; ++product) {
-    SmallVector<int64_t> offsets = {offsetOf(a), offsetOf(bb), offsetOf(c)};
-    int64_t rest = product;
-    for (const ContractDim &dim : llvm::reverse(shape.loops)) {
-      int64_t index = rest % dim.size;
-      rest /= dim.size;
-      offsets[0] += index * dim.lhs;
-      offsets[1] += index * dim.rhs;
-      offsets[2] += index * dim.out;
-    }
-    cuda::MatmulOp::create(b, op.getLoc(), a, bb, c, bias, shape.transA, shape.transB, accumulates,
-                           {shape.m, shape.n, shape.k, shape.batch.size},
-                           {shape.lda, shape.ldb, shape.ldc},
-                           {shape.batch.lhs, shape.batch.rhs, shape.batch.out}, offsets);
-  }
+  OpBuilder b(op);
+  createProducts(b, op.getLoc(), operands, shape);
   op.erase();
 }
 
@@ -104,14 +75,10 @@ struct ConvertContractToCUDA : bigmac::impl::ConvertContractToCUDABase<ConvertCo
       }
       auto dims = isSupported(op) ? dimsOf(op) : std::nullopt;
       std::optional<GemmShape> shape = dims ? matchGemm(*dims) : std::nullopt;
-      if (!shape)
-        continue;
-      int64_t products = 1;
-      for (const ContractDim &dim : shape->loops)
-        products *= dim.size;
-      if (products <= kMostProducts)
+      if (shape && isWorthCalls(*shape))
         lower(op, *shape);
     }
+    lowerFusedProducts(getOperation());
   }
 };
 

@@ -38,6 +38,9 @@ struct ConvertNNToCUDA : bigmac::impl::ConvertNNToCUDABase<ConvertNNToCUDA> {
           .Case([&](nn::AttentionBackwardOp op) {
             lowerAttentionBackward(op, rewriter, attentionLibrary);
           })
+          .Case([&](nn::GeluOp op) { lowerGelu(op, rewriter); })
+          .Case([&](nn::GeluBackwardOp op) { lowerGeluBackward(op, rewriter); })
+          .Case([&](nn::ReduceSumOp op) { lowerBiasGradient(op, rewriter); })
           .Case([&](nn::EmbeddingOp op) { lowerEmbedding(op, rewriter); })
           .Case([&](nn::EmbeddingBackwardOp op) { lowerEmbeddingBackward(op, rewriter); })
           .Case([&](nn::GatherElementsOp op) { lowerGatherElements(op, rewriter); })

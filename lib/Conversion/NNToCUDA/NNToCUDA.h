@@ -1,7 +1,7 @@
 //===- NNToCUDA.h - nn ops that a GPU computes in its own way ---*- C++ -*-===//
 //
 // The lowerings for CPUs loop: over heads and blocks of queries, over ids. Many threads want whole
-// tensors instead. Each function replaces one op.
+// tensors instead. And a product can do what comes after it. Each function replaces one op.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +19,12 @@ void lowerAttention(nn::AttentionOp op, mlir::IRRewriter &rewriter, bool useLibr
 void lowerAttentionBackward(nn::AttentionBackwardOp op, mlir::IRRewriter &rewriter,
                             bool useLibrary);
 
+/// By the product before it, where that is cuBLASLt's to do; else left alone.
+void lowerGelu(nn::GeluOp op, mlir::IRRewriter &rewriter);
+void lowerGeluBackward(nn::GeluBackwardOp op, mlir::IRRewriter &rewriter);
+/// A bias's gradient by the product that makes its weight's.
+void lowerBiasGradient(nn::ReduceSumOp op, mlir::IRRewriter &rewriter);
+
 void lowerEmbedding(nn::EmbeddingOp op, mlir::IRRewriter &rewriter);
 void lowerEmbeddingBackward(nn::EmbeddingBackwardOp op, mlir::IRRewriter &rewriter);
 void lowerGatherElements(nn::GatherElementsOp op, mlir::IRRewriter &rewriter);
@@ -26,6 +32,15 @@ void lowerGatherElementsBackward(nn::GatherElementsBackwardOp op, mlir::IRRewrit
 
 void lowerCrossEntropy(nn::CrossEntropyOp op, mlir::IRRewriter &rewriter);
 void lowerCrossEntropyBackward(nn::CrossEntropyBackwardOp op, mlir::IRRewriter &rewriter);
+
+/// `value`, or what it is a reshape of.
+mlir::Value beforeReshapes(mlir::Value value);
+/// Whether all of `type` is bf16 in rows of multiples of 16 bytes: what cuBLASLt has epilogues for,
+/// and its best kernels.
+bool hasAlignedRows(mlir::RankedTensorType type);
+/// Removes what is left of `value` where nothing needs it: a product that is not computed no longer
+/// uses what others look at.
+void eraseUnused(mlir::IRRewriter &rewriter, mlir::Value value);
 
 /// A float scalar of a body in another type.
 mlir::Value convert(Emitter &e, mlir::Value scalar, mlir::Type element);

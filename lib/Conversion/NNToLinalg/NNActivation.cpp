@@ -128,9 +128,44 @@ struct LowerGelu : OpConversionPattern<nn::GeluOp> {
   }
 };
 
+struct LowerGeluBackward : OpConversionPattern<nn::GeluBackwardOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  static Value slope(Emitter &e, Value x, bool useTanh) {
+    Value square = e.mul(x, x);
+    if (!useTanh) {
+      // y = x Phi(x); dy = Phi(x) + x phi(x)
+      Value erf = e.erf(e.mul(x, std::sqrt(0.5)));
+      Value density = e.exp(e.mul(square, -0.5));
+      double norm = 1.0 / std::sqrt(2.0 * std::numbers::pi);
+      return e.add(e.add(e.mul(erf, 0.5), 0.5), e.mul(e.mul(x, density), norm));
+    }
+    // y = x (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) (x + c x^3)
+    double root = std::sqrt(2.0 / std::numbers::pi), c = 0.044715;
+    Value t = e.tanh(e.mul(e.mul(x, e.add(e.mul(square, c), 1.0)), root));
+    Value du = e.add(e.mul(square, 3 * c * root), root);
+    Value tail = e.mul(e.mul(e.mul(x, 0.5), e.rsub(1.0, e.mul(t, t))), du);
+    return e.add(e.add(e.mul(t, 0.5), 0.5), tail);
+  }
+
+  LogicalResult matchAndRewrite(nn::GeluBackwardOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    RankedTensorType type = op.getType();
+    SmallVector<int64_t> full = iota(type.getRank());
+    rewriter.replaceOp(op, e.map(type.getShape(), type.getElementType(),
+                                 {{adaptor.getInput(), full}, {adaptor.getGrad(), full}},
+                                 [&](Emitter &e, ValueRange args) {
+                                   return e.mul(args[1], slope(e, args[0], op.getTanh()));
+                                 }));
+    return success();
+  }
+};
+
 } // namespace
 
 void bigmac::populateNNActivationToLinalgPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerSoftmax, LowerLogSoftmax, LowerSigmoid, LowerSilu, LowerGelu>(
-      patterns.getContext());
+  patterns
+      .add<LowerSoftmax, LowerLogSoftmax, LowerSigmoid, LowerSilu, LowerGelu, LowerGeluBackward>(
+          patterns.getContext());
 }

@@ -212,6 +212,17 @@ private:
     return success();
   }
 
+  static uint32_t epilogueOf(cuda::MatmulOp op) {
+    uint32_t epilogue = op.getBias() ? BM_EPILOGUE_BIAS : BM_EPILOGUE_NONE;
+    if (op.getActivation() == cuda::Activation::gelu)
+      epilogue |= op.getAux() ? BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU : BM_EPILOGUE_GELU;
+    if (op.getActivation() == cuda::Activation::gelu_backward)
+      epilogue |= BM_EPILOGUE_GELU_BACKWARD;
+    if (op.getSummed())
+      epilogue |= op.getSummed() == cuda::Operand::a ? BM_EPILOGUE_SUM_A : BM_EPILOGUE_SUM_B;
+    return epilogue;
+  }
+
   LogicalResult lower(cuda::MatmulOp op) {
     Location loc = op.getLoc();
     bm_cuda_matmul entry;
@@ -221,17 +232,21 @@ private:
     entry.c_type = typeOf(op.getC().getType().getElementType());
     entry.trans_a = op.getTransposeA();
     entry.trans_b = op.getTransposeB();
-    entry.epilogue = op.getBias() ? BM_EPILOGUE_BIAS : BM_EPILOGUE_NONE;
+    entry.epilogue = epilogueOf(op);
     entry.beta = op.getAccumulate() ? 1 : 0;
     ArrayRef<int64_t> sizes = op.getSizes(), leading = op.getLeading(), strides = op.getStrides();
     entry.m = sizes[0], entry.n = sizes[1], entry.k = sizes[2], entry.batch = sizes[3];
     entry.lda = leading[0], entry.ldb = leading[1], entry.ldc = leading[2];
     entry.stride_a = strides[0], entry.stride_b = strides[1], entry.stride_c = strides[2];
+    if (op.getAux())
+      entry.ld_aux = leading[3], entry.stride_aux = strides[3];
     ArrayRef<int64_t> offsets = op.getOffsets();
+    Value vector = op.getBias() ? op.getBias() : op.getSums();
     call(loc, "bm_cuda_matmul_run",
          {integer(loc, matmuls.indexOf(entry), 32), address(loc, op.getA(), offsets[0]),
           address(loc, op.getB(), offsets[1]), address(loc, op.getC(), offsets[2]),
-          op.getBias() ? start(loc, op.getBias()) : null(loc)});
+          vector ? start(loc, vector) : null(loc),
+          op.getAux() ? address(loc, op.getAux(), offsets[3]) : null(loc)});
     return success();
   }
 

@@ -70,7 +70,7 @@ public:
   void launch(uint32_t kernel, const uint32_t grid[3], const uint32_t block[3], void **params);
   void fail(const std::string &what);
   // These throw RuntimeError.
-  void matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias);
+  void matmul(uint32_t index, const MatmulPointers &at);
   void attentionForward(uint32_t index, const void *q, const void *k, const void *v,
                         const void *mask, void *o, float *logsumexp);
   void attentionBackward(uint32_t index, const void *q, const void *k, const void *v,

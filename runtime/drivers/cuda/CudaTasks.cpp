@@ -53,13 +53,13 @@ template <typename Call> void CudaDevice::callLibrary(const std::string &what, C
   endCall([&] { return what; });
 }
 
-void CudaDevice::matmul(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
+void CudaDevice::matmul(uint32_t index, const MatmulPointers &at) {
   std::string what = "matmul " + std::to_string(index);
   if (!matmuls)
     throw RuntimeError("the program runs " + what + " of 0");
   if (times && index < program->matmul_count)
     what += ": " + describe(program->matmuls[index]);
-  callLibrary(what, [&] { matmuls->run(index, a, b, c, bias); });
+  callLibrary(what, [&] { matmuls->run(index, at); });
 }
 
 void CudaDevice::attentionForward(uint32_t index, const void *q, const void *k, const void *v,
@@ -158,8 +158,8 @@ extern "C" void bm_cuda_launch(uint32_t index, uint32_t grid_x, uint32_t grid_y,
 }
 
 extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c,
-                                   const void *bias) {
-  guarded([&] { current->matmul(index, a, b, c, bias); });
+                                   void *vector, void *aux) {
+  guarded([&] { current->matmul(index, {a, b, c, vector, aux}); });
 }
 
 extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const void *k,

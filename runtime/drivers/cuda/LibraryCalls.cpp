@@ -7,6 +7,7 @@
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <vector>
 
 namespace bigmac::rt {
 
@@ -52,10 +53,30 @@ std::string describe(const bm_cuda_matmul &x) {
     text += ", batch " + std::to_string(x.batch);
   if (x.beta != 0)
     text += ", beta " + number(x.beta);
-  if (x.epilogue == BM_EPILOGUE_BIAS)
+  if (x.epilogue & BM_EPILOGUE_BIAS)
     text += ", bias";
+  if (x.epilogue & BM_EPILOGUE_SAVE)
+    text += ", saved";
+  if (x.epilogue & BM_EPILOGUE_GELU)
+    text += ", gelu";
+  if (x.epilogue & BM_EPILOGUE_GELU_BACKWARD)
+    text += ", gelu backward";
+  if (x.epilogue & BM_EPILOGUE_SUM_A)
+    text += ", sums of A";
+  if (x.epilogue & BM_EPILOGUE_SUM_B)
+    text += ", sums of B";
   return text;
 }
+
+bool hasVector(const bm_cuda_matmul &x) {
+  return x.epilogue & (BM_EPILOGUE_BIAS | BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B);
+}
+
+bool hasAux(const bm_cuda_matmul &x) {
+  return x.epilogue & (BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU_BACKWARD);
+}
+
+bool isAlwaysAligned(const bm_cuda_matmul &x) { return x.epilogue & ~BM_EPILOGUE_BIAS; }
 
 std::string describe(const bm_cuda_attention &x) {
   std::string text = "attention of " + product({x.batch, x.heads, x.queries, x.depth}) +
@@ -102,7 +123,7 @@ std::string keyOf(const bm_cuda_matmul &x) {
   return Key()
       .add(x.a_type, x.b_type, x.c_type, x.trans_a, x.trans_b, x.epilogue,
            std::bit_cast<uint32_t>(x.beta), x.m, x.n, x.k, x.lda, x.stride_a, x.ldb, x.stride_b,
-           x.ldc, x.stride_c, x.batch)
+           x.ldc, x.stride_c, x.ld_aux, x.stride_aux, x.batch)
       .text;
 }
 
@@ -119,15 +140,15 @@ std::string keyOf(const bm_cuda_attention &x) {
 }
 
 bm_cuda_matmul simplified(bm_cuda_matmul x) {
-  // Rows of A and C go on where the previous batch element ends, and B is the same for all.
-  bool tall =
-      !x.trans_a && x.stride_b == 0 && x.stride_a == x.m * x.lda && x.stride_c == x.m * x.ldc;
+  // Rows of A, C and aux go on where the previous batch element ends, and B is the same for all.
+  bool tall = !x.trans_a && x.stride_b == 0 && x.stride_a == x.m * x.lda &&
+              x.stride_c == x.m * x.ldc && (!hasAux(x) || x.stride_aux == x.m * x.ld_aux);
   if (x.batch > 1 && tall) {
     x.m *= x.batch;
     x.batch = 1;
   }
   if (x.batch == 1)
-    x.stride_a = x.stride_b = x.stride_c = 0;
+    x.stride_a = x.stride_b = x.stride_c = x.stride_aux = 0;
   return x;
 }
 
@@ -141,11 +162,48 @@ MatmulExtents extentsOf(const bm_cuda_matmul &x) {
           x.trans_b ? span(x.n, x.k, x.ldb, x.stride_b, x.b_type)
                     : span(x.k, x.n, x.ldb, x.stride_b, x.b_type),
           span(x.m, x.n, x.ldc, x.stride_c, x.c_type),
-          x.epilogue == BM_EPILOGUE_BIAS ? static_cast<uint64_t>(x.n) * operandBytes(x.c_type) : 0};
+          hasVector(x) ? static_cast<uint64_t>(x.epilogue & BM_EPILOGUE_SUM_A ? x.m : x.n) *
+                             operandBytes(x.c_type)
+                       : 0,
+          hasAux(x) ? span(x.m, x.n, x.ld_aux, x.stride_aux, x.c_type) : 0};
 }
 
 static constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
 static constexpr double kMostElements = 1e15;
+/// What the steps between rows and batch elements are multiples of where they are always aligned.
+static constexpr int64_t kAlignedElements = 8;
+
+/// What each takes is in cuda.h.
+static std::string problemOfEpilogue(const bm_cuda_matmul &x) {
+  switch (x.epilogue) {
+  case BM_EPILOGUE_NONE:
+  case BM_EPILOGUE_BIAS:
+    return "";
+  case BM_EPILOGUE_GELU:
+  case BM_EPILOGUE_BIAS | BM_EPILOGUE_GELU:
+  case BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU:
+  case BM_EPILOGUE_BIAS | BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU:
+  case BM_EPILOGUE_GELU_BACKWARD:
+  case BM_EPILOGUE_SUM_A:
+  case BM_EPILOGUE_SUM_B:
+    break;
+  default:
+    return "epilogue " + std::to_string(x.epilogue) + " is not known";
+  }
+  if (x.c_type != x.a_type || x.c_type == BM_F32)
+    return "gelu and sums are of bf16 or f16 products, into the same type";
+  bool hasSums = x.epilogue & (BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B);
+  if (hasSums && x.batch != 1)
+    return "sums are of one product: the batch must be 1";
+  if (!hasSums && x.beta != 0)
+    return "gelu is not of a sum with C: beta must be 0";
+  for (int64_t step :
+       {x.lda, x.stride_a, x.ldb, x.stride_b, x.ldc, x.stride_c, x.ld_aux, x.stride_aux})
+    if (step % kAlignedElements)
+      return "with gelu or sums leading dimensions and strides must be multiples of " +
+             std::to_string(kAlignedElements) + ", found " + std::to_string(step);
+  return "";
+}
 
 static std::string problemOf(const bm_cuda_matmul &x) {
   for (uint32_t type : {x.a_type, x.b_type, x.c_type})
@@ -155,18 +213,25 @@ static std::string problemOf(const bm_cuda_matmul &x) {
     return "A and B must have one type";
   if (x.c_type != x.a_type && x.c_type != BM_F32)
     return "C must have the type of A and B, or be f32";
+  if (std::string problem = problemOfEpilogue(x); !problem.empty())
+    return problem;
   for (int64_t size : {x.m, x.n, x.k, x.batch, x.lda, x.ldb, x.ldc})
     if (size < 1 || size > kMost)
       return "sizes and leading dimensions must be from 1 to " + std::to_string(kMost) +
              ", found " + std::to_string(size);
   struct Operand {
-    char name;
+    const char *name;
     int64_t rows, columns, ld, stride;
+    bool isWritten;
   };
-  for (const Operand &o :
-       {Operand{'A', x.trans_a ? x.k : x.m, x.trans_a ? x.m : x.k, x.lda, x.stride_a},
-        Operand{'B', x.trans_b ? x.n : x.k, x.trans_b ? x.k : x.n, x.ldb, x.stride_b},
-        Operand{'C', x.m, x.n, x.ldc, x.stride_c}}) {
+  std::vector<Operand> operands = {
+      {"A", x.trans_a ? x.k : x.m, x.trans_a ? x.m : x.k, x.lda, x.stride_a, false},
+      {"B", x.trans_b ? x.n : x.k, x.trans_b ? x.k : x.n, x.ldb, x.stride_b, false},
+      {"C", x.m, x.n, x.ldc, x.stride_c, true}};
+  if (hasAux(x))
+    operands.push_back(
+        {"aux", x.m, x.n, x.ld_aux, x.stride_aux, (x.epilogue & BM_EPILOGUE_SAVE) != 0});
+  for (const Operand &o : operands) {
     std::string of = std::string(" of ") + o.name;
     if (o.ld < o.columns)
       return "the leading dimension" + of + " is " + std::to_string(o.ld) + ", less than its " +
@@ -174,15 +239,13 @@ static std::string problemOf(const bm_cuda_matmul &x) {
     if (o.stride < 0)
       return "the batch stride" + of + " is " + std::to_string(o.stride);
     if (double(x.batch) * double(o.stride) + double(o.rows) * double(o.ld) > kMostElements)
-      return std::string(1, o.name) + " spans more than any memory has";
+      return std::string(o.name) + " spans more than any memory has";
     // One after the other, or row by row in turn.
     bool apart = o.stride >= (o.rows - 1) * o.ld + o.columns ||
                  (o.stride >= o.columns && o.ld >= (x.batch - 1) * o.stride + o.columns);
-    if (o.name == 'C' && x.batch > 1 && !apart)
-      return "batch elements of C overlap";
+    if (o.isWritten && x.batch > 1 && !apart)
+      return "batch elements" + of + " overlap";
   }
-  if (x.epilogue > BM_EPILOGUE_BIAS)
-    return "epilogue " + std::to_string(x.epilogue) + " is not known";
   if (!std::isfinite(x.beta))
     return "beta is not finite";
   return "";

@@ -16,10 +16,17 @@ namespace bigmac::rt {
 /// Throws RuntimeError with the call and what is wrong with it, for the first one that is.
 void checkLibraryCalls(const bm_cuda_program &program);
 
-/// "matmul 4096 x 1024 x 512 (m x n x k), bf16, into f32, transposed A, batch 12, beta 1, bias".
+/// "matmul 4096 x 1024 x 512 (m x n x k), bf16, into f32, transposed A, batch 12, beta 1, bias,
+/// saved, gelu".
 std::string describe(const bm_cuda_matmul &matmul);
 /// "attention of 4 x 16 x 2048 x 128 queries (batch x heads x queries x depth), ...".
 std::string describe(const bm_cuda_attention &attention);
+
+/// Whether its epilogue has a vector (bias or sums), and whether an auxiliary matrix.
+bool hasVector(const bm_cuda_matmul &matmul);
+bool hasAux(const bm_cuda_matmul &matmul);
+/// Whether its epilogue is one for operands at multiples of 16 bytes.
+bool isAlwaysAligned(const bm_cuda_matmul &matmul);
 
 /// Whether it has gradients: strides of theirs that are not 0.
 bool hasBackward(const bm_cuda_attention &attention);
@@ -33,7 +40,7 @@ bm_cuda_matmul simplified(bm_cuda_matmul matmul);
 
 /// How many bytes each operand spans, from its pointer on.
 struct MatmulExtents {
-  uint64_t a, b, c, bias;
+  uint64_t a, b, c, vector, aux;
 };
 MatmulExtents extentsOf(const bm_cuda_matmul &matmul);
 

@@ -1,6 +1,6 @@
 // cuBLASLt's matrices are column-major: what it sees of a row-major matrix is its transpose. So it
 // is asked for C^T = op(B)^T op(A)^T, with B as its first operand; its bias, one value for each of
-// its rows, is then one for each of our columns.
+// its rows, is then one for each of our columns. What gelu is of, it sees transposed as well.
 
 #include "Matmuls.h"
 
@@ -35,9 +35,13 @@ struct Matmuls::Prepared {
     lt.check(lt.cublasLtMatmulDescSetAttribute(product, attribute, &value, sizeof(value)),
              [&] { return "describing " + describe(what); });
   }
-  void setBias(const void *bias) {
-    if (what.epilogue == BM_EPILOGUE_BIAS)
-      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  void setVector(const void *vector) {
+    if (hasVector(what))
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+  }
+  void setAux(const void *aux) {
+    if (hasAux(what))
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
   }
 
   const CublasLtApi &lt;
@@ -51,6 +55,30 @@ struct Matmuls::Prepared {
 
 static cudaDataType_t dataType(uint32_t type) {
   return type == BM_F32 ? CUDA_R_32F : type == BM_BF16 ? CUDA_R_16BF : CUDA_R_16F;
+}
+
+/// Of those that checkLibraryCalls() lets pass.
+static cublasLtEpilogue_t epilogueOf(const bm_cuda_matmul &x) {
+  switch (x.epilogue) {
+  case BM_EPILOGUE_BIAS:
+    return CUBLASLT_EPILOGUE_BIAS;
+  case BM_EPILOGUE_GELU:
+    return CUBLASLT_EPILOGUE_GELU;
+  case BM_EPILOGUE_BIAS | BM_EPILOGUE_GELU:
+    return CUBLASLT_EPILOGUE_GELU_BIAS;
+  case BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU:
+    return CUBLASLT_EPILOGUE_GELU_AUX;
+  case BM_EPILOGUE_BIAS | BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU:
+    return CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+  case BM_EPILOGUE_GELU_BACKWARD:
+    return CUBLASLT_EPILOGUE_DGELU;
+  case BM_EPILOGUE_SUM_A: // the library's B
+    return CUBLASLT_EPILOGUE_BGRADB;
+  case BM_EPILOGUE_SUM_B:
+    return CUBLASLT_EPILOGUE_BGRADA;
+  default:
+    return CUBLASLT_EPILOGUE_DEFAULT;
+  }
 }
 
 /// The library reads off it what alignment to expect, and nothing else.
@@ -68,8 +96,10 @@ namespace {
 class Trial {
 public:
   Trial(const CudaSpace &space, const bm_cuda_matmul &what, const MatmulExtents &extents)
-      : space(space), what(what), sizes{extents.a, extents.b, extents.c, extents.bias},
-        memory(space, {extents.a, extents.b, extents.c, extents.bias, 2 * space.l2Bytes},
+      : space(space), what(what),
+        sizes{extents.a, extents.b, extents.c, extents.vector, extents.aux},
+        memory(space,
+               {extents.a, extents.b, extents.c, extents.vector, extents.aux, 2 * space.l2Bytes},
                describe(what)) {
     for (CUevent *event : {&begin, &end})
       checkCuda(space.api.cuEventCreate(event, CU_EVENT_DEFAULT), "creating an event");
@@ -81,12 +111,15 @@ public:
     space.api.cuEventDestroy(end);
   }
 
-  void *pointer(int i) const { return memory.pointer(i); }
+  MatmulPointers pointers() const {
+    return {memory.pointer(0), memory.pointer(1), memory.pointer(2), memory.pointer(3),
+            memory.pointer(4)};
+  }
 
   /// How fast a GPU multiplies depends on the values: zeros take less power.
   void randomize() {
-    for (int i = 0; i < 4; ++i) {
-      void *at = pointer(i);
+    for (int i = 0; i < kOperands; ++i) {
+      void *at = memory.pointer(i);
       uint32_t type = i == 0 ? what.a_type : i == 1 ? what.b_type : what.c_type;
       uint64_t elements = sizes[i] / operandBytes(type), seed = i;
       void *params[] = {&at, &type, &elements, &seed};
@@ -99,7 +132,7 @@ public:
   /// Milliseconds of what `launch` puts on the stream, with operands that are not in the cache.
   template <typename Launch> std::optional<float> time(Launch launch) {
     const CudaApi &api = space.api;
-    checkCuda(api.cuMemsetD8Async(memory.address(4), 0, 2 * space.l2Bytes, space.stream),
+    checkCuda(api.cuMemsetD8Async(memory.address(kOperands), 0, 2 * space.l2Bytes, space.stream),
               "clearing the cache");
     checkCuda(api.cuEventRecord(begin, space.stream), "recording an event");
     if (!launch())
@@ -115,7 +148,8 @@ public:
 private:
   const CudaSpace &space;
   const bm_cuda_matmul &what;
-  uint64_t sizes[4];
+  static constexpr int kOperands = 5;
+  uint64_t sizes[kOperands];
   TrialMemory memory;
   CUevent begin = nullptr, end = nullptr;
 };
@@ -137,10 +171,8 @@ std::optional<Matmuls::Algorithm> Matmuls::fastest(Prepared &matmul,
     }
   };
   auto time = [&](const Algorithm &algorithm) {
-    return trial.time([&] {
-      return launch(matmul, algorithm, trial.pointer(0), trial.pointer(1), trial.pointer(2),
-                    trial.pointer(3)) == CUBLAS_STATUS_SUCCESS;
-    });
+    return trial.time(
+        [&] { return launch(matmul, algorithm, trial.pointers()) == CUBLAS_STATUS_SUCCESS; });
   };
   std::vector<Entry> entries;
   for (const Algorithm &algorithm : algorithms)
@@ -196,9 +228,13 @@ std::unique_ptr<Matmuls::Prepared> Matmuls::describeToLibrary(const bm_cuda_matm
   auto operation = [](uint32_t transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   result->set(CUBLASLT_MATMUL_DESC_TRANSA, operation(x.trans_b));
   result->set(CUBLASLT_MATMUL_DESC_TRANSB, operation(x.trans_a));
-  if (x.epilogue == BM_EPILOGUE_BIAS)
-    result->set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-  result->setBias(pointerAlignedTo(kAlignment));
+  result->set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogueOf(x));
+  if (hasAux(x))
+    result->set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, x.ld_aux);
+  if (hasAux(x) && x.batch > 1)
+    result->set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, x.stride_aux);
+  result->setVector(pointerAlignedTo(kAlignment));
+  result->setAux(pointerAlignedTo(kAlignment));
   // `rows` and `columns` of the row-major matrix as it is stored.
   auto layout = [&](cublasLtMatrixLayout_t &to, uint32_t type, int64_t rows, int64_t columns,
                     int64_t ld, int64_t stride) {
@@ -220,7 +256,7 @@ std::unique_ptr<Matmuls::Prepared> Matmuls::describeToLibrary(const bm_cuda_matm
 /// The library's proposals for pointers of this alignment, what it thinks fastest first.
 std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t alignment,
                                                     int count) const {
-  matmul.setBias(pointerAlignedTo(alignment));
+  matmul.setVector(pointerAlignedTo(alignment));
   auto what = [&] { return describe(matmul.what); };
   cublasLtMatmulPreference_t preference = nullptr;
   lt.check(lt.cublasLtMatmulPreferenceCreate(&preference), what);
@@ -300,43 +336,51 @@ std::string Matmuls::cacheKey(const Prepared &matmul) const {
 // Running
 //===----------------------------------------------------------------------===//
 
-cublasStatus_t Matmuls::launch(Prepared &matmul, const Algorithm &algorithm, const void *a,
-                               const void *b, void *c, const void *bias) const {
-  matmul.setBias(bias);
+cublasStatus_t Matmuls::launch(Prepared &matmul, const Algorithm &algorithm,
+                               const MatmulPointers &at) const {
+  matmul.setVector(at.vector);
+  matmul.setAux(at.aux);
   float alpha = 1;
-  return lt.cublasLtMatmul(handle, matmul.product, &alpha, b, matmul.b, a, matmul.a,
-                           &matmul.what.beta, c, matmul.c, c, matmul.c, &algorithm,
+  return lt.cublasLtMatmul(handle, matmul.product, &alpha, at.b, matmul.b, at.a, matmul.a,
+                           &matmul.what.beta, at.c, matmul.c, at.c, matmul.c, &algorithm,
                            reinterpret_cast<void *>(space.workspace), space.workspaceBytes,
                            reinterpret_cast<cudaStream_t>(space.stream));
 }
 
-void Matmuls::run(uint32_t index, const void *a, const void *b, void *c, const void *bias) {
+void Matmuls::run(uint32_t index, const MatmulPointers &at) {
   if (index >= matmuls.size())
     throw RuntimeError("the program runs matmul " + std::to_string(index) + " of " +
                        std::to_string(matmuls.size()));
   Prepared &matmul = *matmuls[index];
-  bool wantsBias = matmul.what.epilogue == BM_EPILOGUE_BIAS;
-  if (!a || !b || !c || wantsBias != (bias != nullptr))
-    throw RuntimeError(describe(matmul.what) + ": " + (wantsBias ? "four" : "three") +
-                       " operands are expected, others were given");
-  for (const void *pointer : {a, b, static_cast<const void *>(c), bias})
-    if (reinterpret_cast<uintptr_t>(pointer) % kAlignment)
-      return runLoosely(matmul, a, b, c, bias);
-  lt.check(launch(matmul, matmul.algorithm, a, b, c, bias),
+  bool wantsVector = hasVector(matmul.what), wantsAux = hasAux(matmul.what);
+  if (!at.a || !at.b || !at.c || wantsVector != (at.vector != nullptr) ||
+      wantsAux != (at.aux != nullptr))
+    throw RuntimeError(describe(matmul.what) + ": expected A, B" + (wantsVector ? ", vector" : "") +
+                       (wantsAux ? ", aux" : "") + " and C, other operands were given");
+  for (const void *pointer :
+       {at.a, at.b, static_cast<const void *>(at.c), static_cast<const void *>(at.vector),
+        static_cast<const void *>(at.aux)}) {
+    if (reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0)
+      continue;
+    if (isAlwaysAligned(matmul.what))
+      throw RuntimeError(describe(matmul.what) + ": an operand is not at a multiple of " +
+                         std::to_string(kAlignment) + " bytes");
+    return runLoosely(matmul, at);
+  }
+  lt.check(launch(matmul, matmul.algorithm, at),
            [&] { return describe(matmul.what) + " on " + space.title; });
 }
 
 /// Rare, so it is prepared when it is first needed, with the algorithm that the library proposes.
 /// That may be while a graph is recorded: kernels may be loaded then if this thread says so.
-void Matmuls::runLoosely(Prepared &matmul, const void *a, const void *b, void *c,
-                         const void *bias) {
+void Matmuls::runLoosely(Prepared &matmul, const MatmulPointers &at) {
   if (!matmul.loose) {
     auto bytes = static_cast<uint32_t>(operandBytes(matmul.what.a_type));
     matmul.loose = candidates(matmul, bytes, 1).front();
   }
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
   checkCuda(space.api.cuThreadExchangeStreamCaptureMode(&mode), "allowing kernels to be loaded");
-  cublasStatus_t code = launch(matmul, *matmul.loose, a, b, c, bias);
+  cublasStatus_t code = launch(matmul, *matmul.loose, at);
   checkCuda(space.api.cuThreadExchangeStreamCaptureMode(&mode), "allowing kernels to be loaded");
   lt.check(code, [&] { return describe(matmul.what) + " on " + space.title; });
 }

@@ -16,6 +16,12 @@
 
 namespace bigmac::rt {
 
+/// Where one call's operands are, as bm_cuda_matmul_run() has them.
+struct MatmulPointers {
+  const void *a, *b;
+  void *c, *vector, *aux;
+};
+
 /// All of them are prepared by the constructor: each runs once there, so that its kernels are
 /// loaded, and algorithms are picked by timing unless the cache has them. run() only launches.
 class Matmuls {
@@ -23,7 +29,7 @@ public:
   Matmuls(const bm_cuda_program &program, const CudaSpace &space);
   ~Matmuls();
 
-  void run(uint32_t index, const void *a, const void *b, void *c, const void *bias);
+  void run(uint32_t index, const MatmulPointers &at);
 
 private:
   struct Prepared;
@@ -35,9 +41,9 @@ private:
   std::optional<Algorithm> remembered(const Prepared &matmul, const AlgorithmCache &cache) const;
   std::optional<Algorithm> fastest(Prepared &matmul, std::span<const Algorithm> algorithms);
   std::string cacheKey(const Prepared &matmul) const;
-  cublasStatus_t launch(Prepared &matmul, const Algorithm &algorithm, const void *a, const void *b,
-                        void *c, const void *bias) const;
-  void runLoosely(Prepared &matmul, const void *a, const void *b, void *c, const void *bias);
+  cublasStatus_t launch(Prepared &matmul, const Algorithm &algorithm,
+                        const MatmulPointers &at) const;
+  void runLoosely(Prepared &matmul, const MatmulPointers &at);
 
   const CublasLtApi &lt;
   CudaSpace space;

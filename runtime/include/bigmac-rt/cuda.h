@@ -27,23 +27,34 @@ typedef struct bm_cuda_kernel {
   uint32_t reserved;
 } bm_cuda_kernel;
 
+/* A set: what becomes of each element of the sum before it is rounded to C's type, in this order.
+   With any but BIAS all types are bf16 or all are fp16, pointers are multiples of 16 bytes, and
+   leading dimensions and strides of 8 elements. gelu is its tanh form; with it beta is 0. */
 enum bm_cuda_epilogue {
   BM_EPILOGUE_NONE = 0,
-  BM_EPILOGUE_BIAS = 1 /* bias[n], of C's type, is added to each row */
+  BM_EPILOGUE_BIAS = 1, /* vector[n], of C's type, is added to each row */
+  BM_EPILOGUE_SAVE = 2, /* it is written to aux; GELU comes after that */
+  BM_EPILOGUE_GELU = 4,
+  BM_EPILOGUE_GELU_BACKWARD = 8, /* alone: it is multiplied by gelu's derivative at aux */
+  /* Alone, of one product (batch 1): nothing becomes of it, but the sums of op(A)'s rows, m of
+     them, or of op(B)'s columns, n of them, are written to the vector, of C's type. */
+  BM_EPILOGUE_SUM_A = 16,
+  BM_EPILOGUE_SUM_B = 32
 };
 
 /* C[i] = op(A[i]) * op(B[i]) + beta * C[i] (+ bias) for i in [0, batch), row-major, summed in fp32;
    op transposes where trans_a / trans_b is not 0. op(A) is m x k, op(B) k x n, C m x n. Leading
    dimensions and strides (from one batch element to the next; 0 repeats an operand, not C) are in
    elements. A and B have one type; C has it too, or is fp32. fp32 operands are multiplied in full
-   fp32 (no TF32). Types are values of bm_dtype (plan.h): BM_F32, BM_BF16, BM_F16. */
+   fp32 (no TF32). Types are values of bm_dtype (plan.h): BM_F32, BM_BF16, BM_F16. The auxiliary
+   matrix of an epilogue is m x n of C's type; ld_aux and stride_aux are 0 without one. */
 typedef struct bm_cuda_matmul {
   uint32_t a_type, b_type, c_type;
   uint32_t trans_a, trans_b;
-  uint32_t epilogue; /* bm_cuda_epilogue */
+  uint32_t epilogue; /* of bm_cuda_epilogue */
   float beta;        /* 0: C is not read; 1: accumulates */
   uint32_t reserved;
-  int64_t m, n, k, lda, stride_a, ldb, stride_b, ldc, stride_c, batch;
+  int64_t m, n, k, lda, stride_a, ldb, stride_b, ldc, stride_c, ld_aux, stride_aux, batch;
 } bm_cuda_matmul;
 
 /* Fused attention, softmax(scale * q k^T + mask) v, by cuDNN. Sizes and strides are of
@@ -91,9 +102,11 @@ extern const bm_cuda_program bm_cuda;
 void bm_cuda_launch(uint32_t index, uint32_t grid_x, uint32_t grid_y, uint32_t grid_z,
                     uint32_t block_x, uint32_t block_y, uint32_t block_z, void **params);
 
-/* Runs matmul `index` of the program. `bias` is null without that epilogue. Pointers are aligned to
-   their elements; where all are multiples of 16 bytes it is fastest. */
-void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c, const void *bias);
+/* Runs matmul `index` of the program. `vector` (a bias, which is read, or sums) and `aux` are null
+   without such an epilogue. Pointers are aligned to their elements; where all are multiples of 16
+   bytes it is fastest. */
+void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c, void *vector,
+                        void *aux);
 
 /* Runs attention `index` of the program. `mask` is null without one. logsumexp is a dense
    [batch, heads, queries], the natural logarithm of the sum over keys of exp(scale * q k^T + mask);

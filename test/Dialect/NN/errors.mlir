@@ -68,3 +68,11 @@ func.func @f() {
   %0 = nn.get_parameter @nowhere : tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @gelu_backward(%x: tensor<2x3xf32>, %g: tensor<3x2xf32>) {
+  // expected-error @+1 {{expects grad like input}}
+  %0 = nn.gelu_backward tanh %x, %g : tensor<2x3xf32>, tensor<3x2xf32>
+  return
+}

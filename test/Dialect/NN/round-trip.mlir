@@ -50,6 +50,8 @@ func.func @compute(%x: tensor<2x3x4xf32>, %w: tensor<5x4xf32>, %v: tensor<4xf32>
   %6 = nn.silu %x : tensor<2x3x4xf32>
   // CHECK: nn.gelu tanh %{{.*}} : tensor<2x3x4xf32>
   %7 = nn.gelu tanh %x : tensor<2x3x4xf32>
+  // CHECK: nn.gelu_backward tanh %{{.*}}, %{{.*}} : tensor<2x3x4xf32>, tensor<2x3x4xf32>
+  %gelu_grad = nn.gelu_backward tanh %x, %7 : tensor<2x3x4xf32>, tensor<2x3x4xf32>
   return
 }
 

@@ -151,6 +151,28 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Norm,
                                          RowsCase{{1, 513}, true, true},
                                          RowsCase{{7, 1}, true, true}, RowsCase{{19}, true, true}));
 
+// Against differences of gelu itself.
+TEST(Gelu, Backward) {
+  Tasks tasks(
+      R"(func.func @f(%x: tensor<5x33xf32>, %g: tensor<5x33xf32>) -> (tensor<5x33xf32>, tensor<5x33xf32>) {
+    %0 = nn.gelu_backward %x, %g : tensor<5x33xf32>, tensor<5x33xf32>
+    %1 = nn.gelu_backward tanh %x, %g : tensor<5x33xf32>, tensor<5x33xf32>
+    return %0, %1 : tensor<5x33xf32>, tensor<5x33xf32>
+  })");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor x = Tensor::random({5, 33}, 1, -8, 8), g = Tensor::random({5, 33}, 2);
+  auto exact = [](double v) { return 0.5 * v * (1 + std::erf(v * std::sqrt(0.5))); };
+  auto tanh = [](double v) {
+    return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+  };
+  auto results = tasks.run({x, g});
+  constexpr double h = 1e-5;
+  for (int64_t i = 0; i < x.size(); ++i) {
+    EXPECT_NEAR(results[0][i], g[i] * (exact(x[i] + h) - exact(x[i] - h)) / (2 * h), 1e-6) << x[i];
+    EXPECT_NEAR(results[1][i], g[i] * (tanh(x[i] + h) - tanh(x[i] - h)) / (2 * h), 1e-6) << x[i];
+  }
+}
+
 TEST(Softmax, RowOfMinusInfinityIsNaN) {
   Tasks tasks(R"(func.func @f(%x: tensor<2x9xf32>) -> tensor<2x9xf32> {
     %0 = nn.softmax %x : tensor<2x9xf32>

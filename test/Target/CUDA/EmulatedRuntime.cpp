@@ -6,6 +6,7 @@
 #include "bigmac-rt/plan.h"
 #include "test/Target/CPU/TaskCompiler.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <limits>
+#include <numbers>
 #include <string>
 #include <vector>
 #ifdef __x86_64__
@@ -75,19 +77,50 @@ void store(void *memory, int64_t i, uint32_t type, double value) {
 
 } // namespace
 
+/// The tanh form: tanh(u(x)), gelu, and its derivative.
+static double geluTanh(double x) {
+  return std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x));
+}
+static double gelu(double x) { return 0.5 * x * (1 + geluTanh(x)); }
+static double geluSlope(double x) {
+  const double t = geluTanh(x);
+  const double du = std::sqrt(2 / std::numbers::pi) * (1 + 3 * 0.044715 * x * x);
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du;
+}
+
 extern "C" void bm_cuda_matmul_run(uint32_t index, const void *a, const void *b, void *c,
-                                   const void *bias) {
+                                   void *vector, void *aux) {
   const bm_cuda_matmul &x = program().matmuls[index];
+  auto atA = [&](int64_t i, int64_t row, int64_t k) {
+    return load(a, i * x.stride_a + (x.trans_a ? k * x.lda + row : row * x.lda + k), x.a_type);
+  };
+  auto atB = [&](int64_t i, int64_t k, int64_t column) {
+    return load(b, i * x.stride_b + (x.trans_b ? column * x.ldb + k : k * x.ldb + column),
+                x.b_type);
+  };
+  if (x.epilogue & (BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B)) {
+    const bool ofA = x.epilogue & BM_EPILOGUE_SUM_A;
+    for (int64_t i = 0; i < (ofA ? x.m : x.n); ++i) {
+      double sum = 0;
+      for (int64_t k = 0; k < x.k; ++k)
+        sum += ofA ? atA(0, i, k) : atB(0, k, i);
+      store(vector, i, x.c_type, sum);
+    }
+  }
   for (int64_t i = 0; i < x.batch; ++i)
     for (int64_t row = 0; row < x.m; ++row)
       for (int64_t column = 0; column < x.n; ++column) {
         const int64_t at = i * x.stride_c + row * x.ldc + column;
-        double sum = x.epilogue == BM_EPILOGUE_BIAS ? load(bias, column, x.c_type) : 0;
+        const int64_t auxAt = i * x.stride_aux + row * x.ld_aux + column;
+        double sum = x.epilogue & BM_EPILOGUE_BIAS ? load(vector, column, x.c_type) : 0;
         for (int64_t k = 0; k < x.k; ++k)
-          sum += double(load(a, i * x.stride_a + (x.trans_a ? k * x.lda + row : row * x.lda + k),
-                             x.a_type)) *
-                 load(b, i * x.stride_b + (x.trans_b ? column * x.ldb + k : k * x.ldb + column),
-                      x.b_type);
+          sum += double(atA(i, row, k)) * atB(i, k, column);
+        if (x.epilogue & BM_EPILOGUE_SAVE)
+          store(aux, auxAt, x.c_type, sum);
+        if (x.epilogue & BM_EPILOGUE_GELU_BACKWARD)
+          sum *= geluSlope(load(aux, auxAt, x.c_type));
+        if (x.epilogue & BM_EPILOGUE_GELU)
+          sum = gelu(sum);
         store(c, at, x.c_type, sum + (x.beta == 0 ? 0 : double(x.beta) * load(c, at, x.c_type)));
       }
 }
@@ -139,9 +172,12 @@ extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const v
     for (int64_t h = 0; h < x.heads; ++h)
       for (int64_t i = 0; i < x.queries; ++i) {
         std::vector<double> row(x.value_depth);
-        double total = 0;
+        // Less than the maximum: exponentials of scores between random numbers would overflow.
+        double total = 0, max = std::numeric_limits<double>::lowest();
+        for (int64_t j = 0; j < x.keys; ++j)
+          max = std::max(max, attention.score(b, h, i, j));
         for (int64_t j = 0; j < x.keys; ++j) {
-          const double weight = std::exp(attention.score(b, h, i, j));
+          const double weight = std::exp(attention.score(b, h, i, j) - max);
           total += weight;
           for (int64_t d = 0; d < x.value_depth; ++d)
             row[d] += weight * attention.at(v, x.v_strides, b, attention.group(h), j, d);
@@ -149,7 +185,7 @@ extern "C" void bm_cuda_attention_forward(uint32_t index, const void *q, const v
         for (int64_t d = 0; d < x.value_depth; ++d)
           store(o, offsetOf(x.o_strides, b, h, i, d), x.type, total == 0 ? 0 : row[d] / total);
         logsumexp[(b * x.heads + h) * x.queries + i] =
-            total == 0 ? std::numeric_limits<float>::infinity() : std::log(total);
+            total == 0 ? std::numeric_limits<float>::infinity() : max + std::log(total);
       }
 }
 

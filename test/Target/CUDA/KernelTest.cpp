@@ -359,4 +359,60 @@ TEST(Concatenation, OfPiecesOfAllKinds) {
   }
 }
 
+// gelu in the products around it. What it is of and what it gives are parts of wider tensors: of
+// rows of 16 bytes, or not (a copy then).
+TEST(Products, EndInGelu) {
+  constexpr int64_t m = 6, n = 32, k = 16;
+  for (int64_t beside : {8, 3}) {
+    const std::string whole = "tensor<2x3x" + std::to_string(n + beside) + "xbf16>",
+                      piece = "tensor<2x3x" + std::to_string(beside) + "xbf16>";
+    Tasks tasks(
+        "func.func @f(%x: tensor<2x3x16xbf16>, %w: tensor<32x16xbf16>, %b: tensor<32xbf16>, %g: "
+        "tensor<6x16xbf16>, %v: tensor<16x32xbf16>, %p: " +
+        piece + ") -> (" + whole + ", " + whole + R"(, tensor<2x3x32xbf16>) {
+    %0 = nn.matmul %x, %w transposed : tensor<2x3x16xbf16>, tensor<32x16xbf16>
+    %1 = nn.broadcast %b : tensor<32xbf16> -> tensor<2x3x32xbf16>
+    %2 = arith.addf %0, %1 : tensor<2x3x32xbf16>
+    %3 = nn.gelu tanh %2 : tensor<2x3x32xbf16>
+    %4 = nn.matmul %g, %v : tensor<6x16xbf16>, tensor<16x32xbf16>
+    %5 = tensor.expand_shape %4 [[0, 1], [2]] output_shape [2, 3, 32] : tensor<6x32xbf16> into tensor<2x3x32xbf16>
+    %6 = nn.gelu_backward tanh %2, %5 : tensor<2x3x32xbf16>, tensor<2x3x32xbf16>
+    %7 = tensor.concat dim(2) %2, %p : (tensor<2x3x32xbf16>, )" +
+        piece + ") -> " + whole + "\n%8 = tensor.concat dim(2) %p, %3 : (" + piece +
+        ", tensor<2x3x32xbf16>) -> " + whole + "\nreturn %7, %8, %6 : " + whole + ", " + whole +
+        ", tensor<2x3x32xbf16>\n}");
+    ASSERT_TRUE(tasks.ok()) << tasks.error();
+    auto eighths = [](std::vector<int64_t> shape, unsigned seed) {
+      Tensor tensor = Tensor::randomInts(std::move(shape), seed, -8, 9);
+      for (double &value : tensor.data)
+        value /= 8;
+      return tensor;
+    };
+    Tensor x = eighths({2, 3, k}, 1), w = eighths({n, k}, 2), b = eighths({n}, 3);
+    Tensor g = eighths({m, k}, 4), v = eighths({k, n}, 5), p = eighths({2, 3, beside}, 6);
+    Tensor sums({m, n}), gelus({m, n}), grads({2, 3, n});
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = b[j], grad = 0;
+        for (int64_t l = 0; l < k; ++l) {
+          sum += x[i * k + l] * w[j * k + l];
+          grad += g[i * k + l] * v[l * n + j];
+        }
+        const double root = std::sqrt(2 / M_PI), du = root * (1 + 3 * 0.044715 * sum * sum);
+        const double t = std::tanh(root * (sum + 0.044715 * sum * sum * sum));
+        sums.at({i, j}) = sum;
+        gelus.at({i, j}) = 0.5 * sum * (1 + t);
+        grads[i * n + j] = grad * (0.5 * (1 + t) + 0.5 * sum * (1 - t * t) * du);
+      }
+    auto results = tasks.run({x, w, b, g, v, p});
+    // The derivative is at what was rounded.
+    EXPECT_LT(relativeError(results[2], grads, 1), 1.0 / 64) << beside;
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        EXPECT_NEAR(results[0][i * (n + beside) + j], sums.at({i, j}), 0.03) << beside;
+        EXPECT_NEAR(results[1][i * (n + beside) + beside + j], gelus.at({i, j}), 0.03) << beside;
+      }
+  }
+}
+
 } // namespace

@@ -9,7 +9,7 @@
 // CHECK-NEXT: return
 // HOST: llvm.mlir.global {{.*}}@bm_cuda(
 // HOST-LABEL: func.func @linear(
-// HOST: call @bm_cuda_matmul_run(%{{.*}}) : (i32, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
+// HOST: call @bm_cuda_matmul_run(%{{.*}}) : (i32, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
 func.func @linear(%x: tensor<16x4xf32>, %w: tensor<8x4xf32>, %b: tensor<8xf32>) -> tensor<16x8xf32> {
   %0 = nn.matmul %x, %w transposed : tensor<16x4xf32>, tensor<8x4xf32>
   %1 = nn.broadcast %b : tensor<8xf32> -> tensor<16x8xf32>

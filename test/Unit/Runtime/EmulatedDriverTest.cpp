@@ -92,6 +92,14 @@ TEST(EmulatedDriver, PassesTheConformanceSuite) {
   EXPECT_EQ(result.status, 0) << result.out << result.err;
 }
 
+/// How products are described to cuBLASLt, and the suite's own references.
+TEST(EmulatedDriver, MultipliesAsTheConformanceSuiteHasIt) {
+  Result result = execute({BM_CTS_CUDA_PROGRAM, "--gtest_filter=*CudaMatmul*"}, emulated({}));
+  EXPECT_EQ(result.status, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("Bf16SavedGeluBatch"));
+  EXPECT_EQ(result.out.find("SKIPPED"), std::string::npos) << result.out;
+}
+
 /// The tests of whole runs, with the fixture as a program for GPUs, as scripts/gpu-suite.sh has
 /// them.
 TEST(EmulatedDriver, TrainsAsTheReference) {

@@ -28,6 +28,17 @@ static bm_cuda_matmul matmul() {
   return x;
 }
 
+/// gelu of a product and a bias, keeping what it is of.
+static bm_cuda_matmul geluMatmul() {
+  bm_cuda_matmul x{};
+  x.a_type = x.b_type = x.c_type = BM_BF16;
+  x.epilogue = BM_EPILOGUE_BIAS | BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU;
+  x.m = 6, x.n = 16, x.k = 8, x.batch = 3;
+  x.lda = 8, x.stride_a = 48, x.ldb = 16, x.ldc = 24, x.stride_c = 144;
+  x.ld_aux = 16, x.stride_aux = 96;
+  return x;
+}
+
 static bm_cuda_attention attention() {
   bm_cuda_attention x{};
   x.type = BM_BF16;
@@ -71,12 +82,18 @@ static std::string problemAfter(Call call, Change change) {
 TEST(LibraryCalls, ProgramsWithoutAny) {
   checkLibraryCalls({});
   EXPECT_EQ(problemWith(matmul()), "");
+  EXPECT_EQ(problemWith(geluMatmul()), "");
   EXPECT_EQ(problemWith(attention()), "");
 }
 
 TEST(LibraryCalls, Texts) {
   EXPECT_EQ(describe(matmul()),
             "matmul 6 x 5 x 4 (m x n x k), bf16, into f32, transposed A, batch 3, beta 1");
+  EXPECT_EQ(describe(geluMatmul()),
+            "matmul 6 x 16 x 8 (m x n x k), bf16, batch 3, bias, saved, gelu");
+  bm_cuda_matmul backward = geluMatmul();
+  backward.epilogue = BM_EPILOGUE_GELU_BACKWARD;
+  EXPECT_EQ(describe(backward), "matmul 6 x 16 x 8 (m x n x k), bf16, batch 3, gelu backward");
   EXPECT_EQ(describe(attention()),
             "attention of 2 x 8 x 32 x 64 (batch x heads x queries x depth) on 32 keys of 2 heads, "
             "bf16, causal, mask of 2 x 1 x 32 x 32");
@@ -118,7 +135,7 @@ TEST(LibraryCalls, BadMatmuls) {
   EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.stride_b = -20; }), HasSubstr("stride of B"));
   EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.stride_b = INT64_MAX; }),
               HasSubstr("B spans more"));
-  EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.epilogue = 7; }), HasSubstr("epilogue 7"));
+  EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.epilogue = 9; }), HasSubstr("epilogue 9"));
   EXPECT_THAT(problemAfter(matmul(), [](M &x) { x.beta = NAN; }), HasSubstr("beta"));
   // A program with a bad table does not start, whatever GPUs there are.
   bm_cuda_matmul bad = matmul();
@@ -131,6 +148,60 @@ TEST(LibraryCalls, BadMatmuls) {
   } catch (const RuntimeError &error) {
     EXPECT_THAT(error.what(), HasSubstr("library call 0 of the program, matmul 6 x 0 x 4"));
   }
+}
+
+TEST(LibraryCalls, BadGeluMatmuls) {
+  using M = bm_cuda_matmul;
+  auto problem = [](auto change) { return problemAfter(geluMatmul(), change); };
+  EXPECT_THAT(problem([](M &x) { x.epilogue = BM_EPILOGUE_SAVE; }),
+              HasSubstr("epilogue 2 is not known"));
+  EXPECT_THAT(problem([](M &x) { x.epilogue = BM_EPILOGUE_BIAS | BM_EPILOGUE_GELU_BACKWARD; }),
+              HasSubstr("epilogue 9 is not known"));
+  EXPECT_THAT(problem([](M &x) { x.c_type = BM_F32; }),
+              HasSubstr("gelu and sums are of bf16 or f16"));
+  EXPECT_THAT(problem([](M &x) { x.a_type = x.b_type = x.c_type = BM_F32; }),
+              HasSubstr("gelu and sums are of bf16 or f16"));
+  EXPECT_EQ(problem([](M &x) { x.a_type = x.b_type = x.c_type = BM_F16; }), "");
+  EXPECT_THAT(problem([](M &x) { x.beta = 1; }), HasSubstr("beta must be 0"));
+  EXPECT_THAT(problem([](M &x) { x.ld_aux = 20, x.stride_aux = 160; }),
+              HasSubstr("must be multiples of 8, found 20"));
+  EXPECT_THAT(problem([](M &x) { x.stride_a = 52; }),
+              HasSubstr("must be multiples of 8, found 52"));
+  EXPECT_THAT(problem([](M &x) { x.ld_aux = 8; }),
+              HasSubstr("leading dimension of aux is 8, less than its 16 columns"));
+  // What is written must not overlap; what is read may be one for all.
+  EXPECT_THAT(problem([](M &x) { x.stride_aux = 0; }), HasSubstr("batch elements of aux overlap"));
+  EXPECT_EQ(problem([](M &x) {
+              x.stride_aux = 0;
+              x.epilogue = BM_EPILOGUE_GELU_BACKWARD;
+            }),
+            "");
+  // Without an auxiliary matrix its steps are none.
+  EXPECT_EQ(problem([](M &x) {
+              x.epilogue = BM_EPILOGUE_GELU;
+              x.ld_aux = x.stride_aux = 0;
+            }),
+            "");
+}
+
+TEST(LibraryCalls, SumsOfOperands) {
+  using M = bm_cuda_matmul;
+  bm_cuda_matmul sums = geluMatmul();
+  sums.epilogue = BM_EPILOGUE_SUM_A;
+  sums.batch = 1, sums.beta = 1, sums.ld_aux = sums.stride_aux = 0;
+  EXPECT_EQ(problemWith(sums), "");
+  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, beta 1, sums of A");
+  EXPECT_EQ(extentsOf(sums).vector, 6 * 2u);
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.batch = 2; }), HasSubstr("batch must be 1"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.c_type = BM_F32; }),
+              HasSubstr("gelu and sums are of bf16 or f16"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.lda = 12; }),
+              HasSubstr("must be multiples of 8, found 12"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.epilogue |= BM_EPILOGUE_BIAS; }),
+              HasSubstr("epilogue 17 is not known"));
+  sums.epilogue = BM_EPILOGUE_SUM_B;
+  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, beta 1, sums of B");
+  EXPECT_EQ(extentsOf(sums).vector, 16 * 2u);
 }
 
 TEST(LibraryCalls, BadAttentions) {
@@ -164,7 +235,10 @@ TEST(LibraryCalls, ExtentsAndBatchesThatAreOneMatrix) {
   EXPECT_EQ(bytes.a, (2 * 32 + 3 * 8 + 6) * 2u); // stored as k x m
   EXPECT_EQ(bytes.b, (2 * 20 + 3 * 5 + 5) * 2u);
   EXPECT_EQ(bytes.c, (2 * 42 + 5 * 7 + 5) * 4u);
-  EXPECT_EQ(bytes.bias, 0u);
+  EXPECT_EQ(bytes.vector, 0u);
+  EXPECT_EQ(bytes.aux, 0u);
+  EXPECT_EQ(extentsOf(geluMatmul()).vector, 16 * 2u);
+  EXPECT_EQ(extentsOf(geluMatmul()).aux, (2 * 96 + 5 * 16 + 16) * 2u);
 
   bm_cuda_matmul x = matmul();
   EXPECT_EQ(simplified(x).batch, 3) << "B is not the same for all";
@@ -178,6 +252,12 @@ TEST(LibraryCalls, ExtentsAndBatchesThatAreOneMatrix) {
   EXPECT_EQ(extentsOf(simplified(x)).c, extentsOf(x).c);
   x.stride_c = 6 * 7 + 1;
   EXPECT_EQ(simplified(x).batch, 3) << "rows of C do not go on evenly";
+
+  x = geluMatmul();
+  EXPECT_EQ(simplified(x).m, 18);
+  EXPECT_EQ(extentsOf(simplified(x)).aux, extentsOf(x).aux);
+  x.stride_aux += 8;
+  EXPECT_EQ(simplified(x).batch, 3) << "rows of aux do not go on evenly";
 }
 
 TEST(LibraryCalls, KeysTellEveryFieldApart) {
@@ -194,7 +274,7 @@ TEST(LibraryCalls, KeysTellEveryFieldApart) {
     change(field, 9u);
   change(&M::beta, 0.5f);
   for (auto field : {&M::m, &M::n, &M::k, &M::lda, &M::stride_a, &M::ldb, &M::stride_b, &M::ldc,
-                     &M::stride_c, &M::batch})
+                     &M::stride_c, &M::ld_aux, &M::stride_aux, &M::batch})
     change(field, int64_t(1234567));
   EXPECT_EQ(keys.size(), expected);
   bm_cuda_attention other = attention();

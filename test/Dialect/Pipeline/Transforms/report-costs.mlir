@@ -69,6 +69,10 @@ func.func @activations(%x: tensor<4x8xf32>) {
   %4 = nn.gelu %x : tensor<4x8xf32>
   // expected-remark @+1 {{576 flops, 256 bytes}}
   %5 = nn.gelu tanh %x : tensor<4x8xf32>
+  // expected-remark @+1 {{896 flops, 256 bytes}}
+  %g = nn.gelu_backward %x, %x : tensor<4x8xf32>, tensor<4x8xf32>
+  // expected-remark @+1 {{864 flops, 256 bytes}}
+  %h = nn.gelu_backward tanh %x, %x : tensor<4x8xf32>, tensor<4x8xf32>
   // expected-remark @+1 {{320 flops, 256 bytes}}
   %6 = math.exp %x : tensor<4x8xf32>
   // expected-remark @+1 {{32 flops, 256 bytes}}
