@@ -106,6 +106,8 @@ const Case kCases[] = {
     {"Bf16SavedGeluOneRow", with(with(matmul(BM_BF16, 1, 64, 128), kBias), kSavedGelu)},
     {"Bf16SavedGeluBatch",
      with(with(with(matmul(BM_BF16, 48, 40, 56), kBatch), kBias), kSavedGelu)},
+    {"Bf16SavedGeluBatchApart",
+     with(with(with(matmul(BM_BF16, 48, 40, 56), kBatch), kSavedGelu), kApart)},
     {"F16SavedGeluBias", with(with(matmul(BM_F16, 96, 80, 64), kBias), kSavedGelu)},
     {"Bf16GeluBackward", with(matmul(BM_BF16, 512, 1024, 256), kGeluBackward)},
     {"Bf16GeluBackwardNT", with(matmul(BM_BF16, 96, 80, 64, false, true), kGeluBackward)},
