@@ -63,14 +63,12 @@ std::optional<WeightGradient> asWeightGradient(nn::MatmulOp product, Value cotan
   auto isCotangent = [&](Value operand) {
     return beforeReshapes(operand) == cotangent && typeOf(operand).getDimSize(1) == columns;
   };
+  if (!product.getTransposeLhs() || product.getTransposeRhs() || !product->hasOneUse())
+    return std::nullopt;
   WeightGradient result{product, {}, {}, cuda::Operand::a};
-  if (product.getTransposeRhs() || !isCotangent(product.getRhs())) {
-    if (!product.getTransposeLhs() || !isCotangent(product.getLhs()))
-      return std::nullopt;
-  } else {
+  if (isCotangent(product.getRhs()))
     result.summed = cuda::Operand::b;
-  }
-  if (!product->hasOneUse())
+  else if (!isCotangent(product.getLhs()))
     return std::nullopt;
   result.update = dyn_cast<arith::AddFOp>(*product->user_begin());
   if (!result.update)

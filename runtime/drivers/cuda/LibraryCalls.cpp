@@ -195,6 +195,8 @@ static std::string problemOfEpilogue(const bm_cuda_matmul &x) {
   bool hasSums = x.epilogue & (BM_EPILOGUE_SUM_A | BM_EPILOGUE_SUM_B);
   if (hasSums && x.batch != 1)
     return "sums are of one product: the batch must be 1";
+  if (hasSums && (!x.trans_a || x.trans_b))
+    return "sums are of a product of A that is transposed and B that is not";
   if (!hasSums && x.beta != 0)
     return "gelu is not of a sum with C: beta must be 0";
   for (int64_t step :

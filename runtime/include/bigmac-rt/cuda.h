@@ -36,8 +36,9 @@ enum bm_cuda_epilogue {
   BM_EPILOGUE_SAVE = 2, /* it is written to aux; GELU comes after that */
   BM_EPILOGUE_GELU = 4,
   BM_EPILOGUE_GELU_BACKWARD = 8, /* alone: it is multiplied by gelu's derivative at aux */
-  /* Alone, of one product (batch 1): nothing becomes of it, but the sums of op(A)'s rows, m of
-     them, or of op(B)'s columns, n of them, are written to the vector, of C's type. */
+  /* Alone, of one product (batch 1) with A transposed and B not, which is all that cuBLASLt 13.0
+     takes: nothing becomes of it, but the sums of op(A)'s rows, m of them, or of op(B)'s columns,
+     n of them, are written to the vector, of C's type. */
   BM_EPILOGUE_SUM_A = 16,
   BM_EPILOGUE_SUM_B = 32
 };

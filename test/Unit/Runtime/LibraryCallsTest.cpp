@@ -189,18 +189,21 @@ TEST(LibraryCalls, SumsOfOperands) {
   bm_cuda_matmul sums = geluMatmul();
   sums.epilogue = BM_EPILOGUE_SUM_A;
   sums.batch = 1, sums.beta = 1, sums.ld_aux = sums.stride_aux = 0;
+  EXPECT_THAT(problemWith(sums), HasSubstr("of A that is transposed and B that is not"));
+  sums.trans_a = 1;
   EXPECT_EQ(problemWith(sums), "");
-  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, beta 1, sums of A");
+  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, transposed A, beta 1, sums of A");
   EXPECT_EQ(extentsOf(sums).vector, 6 * 2u);
   EXPECT_THAT(problemAfter(sums, [](M &x) { x.batch = 2; }), HasSubstr("batch must be 1"));
   EXPECT_THAT(problemAfter(sums, [](M &x) { x.c_type = BM_F32; }),
               HasSubstr("gelu and sums are of bf16 or f16"));
+  EXPECT_THAT(problemAfter(sums, [](M &x) { x.trans_b = 1; }), HasSubstr("B that is not"));
   EXPECT_THAT(problemAfter(sums, [](M &x) { x.lda = 12; }),
               HasSubstr("must be multiples of 8, found 12"));
   EXPECT_THAT(problemAfter(sums, [](M &x) { x.epilogue |= BM_EPILOGUE_BIAS; }),
               HasSubstr("epilogue 17 is not known"));
   sums.epilogue = BM_EPILOGUE_SUM_B;
-  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, beta 1, sums of B");
+  EXPECT_EQ(describe(sums), "matmul 6 x 16 x 8 (m x n x k), bf16, transposed A, beta 1, sums of B");
   EXPECT_EQ(extentsOf(sums).vector, 16 * 2u);
 }
 

@@ -128,6 +128,9 @@ bool isSupported(const Product &product, const Layout &d) {
       product.epilogue == CUBLASLT_EPILOGUE_BGRADA || product.epilogue == CUBLASLT_EPILOGUE_BGRADB;
   if ((product.has(CUBLASLT_EPILOGUE_BIAS) || hasSums) && !product.bias)
     return false;
+  // Other forms of these the library of CUDA 13.0 refuses.
+  if (hasSums && (product.transA != CUBLAS_OP_N || product.transB != CUBLAS_OP_T))
+    return false;
   if (!product.hasAux())
     return true;
   return product.aux && reinterpret_cast<uintptr_t>(product.aux) % 16 == 0 &&
