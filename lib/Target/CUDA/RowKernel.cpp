@@ -89,12 +89,13 @@ public:
         for (linalg::GenericOp op : level)
           for (Value result : op.getResults())
             share({shape.threads() / 32}, result);
-    firstOfGroups = shared.size();
     if (shape.rowsPerBlock > 1)
-      for (const RowAccumulator &accumulator : program.accumulators)
-        share({shape.rowsPerBlock,
-               isWide(accumulator.value()) ? shape.threadsPerRow * shape.vector : 1},
-              accumulator.value());
+      for (const RowAccumulator &accumulator : program.accumulators) {
+        auto [slots, isNew] = groupSlots.try_emplace(
+            getElementTypeOrSelf(accumulator.value().getType()), shared.size());
+        if (isNew)
+          share({shape.rowsPerBlock, shape.threadsPerRow * shape.vector}, accumulator.value());
+      }
     kernel.function = b.createKernel(name, arguments, shared, shape.threads());
     if (shape.blocksPerMultiprocessor > 0)
       kernel.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
@@ -215,8 +216,9 @@ private:
     const bool wide = isWide(accumulator.value());
     Value isFirst = wide ? Value() : isZero(lane);
     if (shape.rowsPerBlock > 1) {
-      Value slots = kernel.function.getWorkgroupAttributions()[firstOfGroups + index];
-      if (k > 0)
+      Type element = getElementTypeOrSelf(accumulator.value().getType());
+      Value slots = kernel.function.getWorkgroupAttributions()[groupSlots.lookup(element)];
+      if (!usedSlots.insert(slots).second)
         gpu::BarrierOp::create(b, b.loc);
       when(isFirst, [&] { storeShared(sum, slots); });
       gpu::BarrierOp::create(b, b.loc);
@@ -574,8 +576,9 @@ private:
   RowValues rowValues;
   RowKernel kernel;
   SmallVector<Value> stores, partials;
-  /// Of the first buffer in which groups of threads combine their sums.
-  unsigned firstOfGroups = 0;
+  /// By type of element: the buffer in which groups of threads combine sums, one after another.
+  llvm::DenseMap<Type, unsigned> groupSlots;
+  llvm::DenseSet<Value> usedSlots;
   /// `block` counts those that compute the same part of rows.
   Value block, part, lane, group;
   /// Where the rows that the block sums over end; null where each row is by itself.

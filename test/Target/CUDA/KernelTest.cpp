@@ -169,6 +169,33 @@ TEST(Rounds, OfPartsOfRows) {
   }
 }
 
+// A block combines the sums of its groups in one buffer, one after another: eight of them would
+// need more workgroup memory than a block has.
+TEST(Rounds, OfManySums) {
+  std::string body, types, names;
+  for (int i = 0; i < 8; ++i) {
+    std::string n = std::to_string(i);
+    body += "%c" + n + " = arith.constant dense<" + n + ".0> : tensor<300x512xf32>\n%p" + n +
+            " = arith.mulf %x, %c" + n + " : tensor<300x512xf32>\n%q" + n + " = arith.addf %p" + n +
+            ", %y : tensor<300x512xf32>\n%s" + n + " = nn.reduce_sum %q" + n +
+            " [0] : tensor<300x512xf32>\n";
+    types += (i ? ", " : "") + std::string("tensor<512xf32>");
+    names += (i ? ", %s" : "%s") + n;
+  }
+  Tasks tasks("func.func @f(%x: tensor<300x512xf32>, %y: tensor<300x512xf32>) -> (" + types +
+              ") {\n" + body + "return " + names + " : " + types + "\n}");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor x = Tensor::randomInts({300, 512}, 1, -4, 5), y = Tensor::randomInts({300, 512}, 2, -4, 5);
+  auto results = tasks.run({x, y});
+  for (int i = 0; i < 8; ++i) {
+    Tensor sum({512});
+    for (int64_t r = 0; r < 300; ++r)
+      for (int64_t j = 0; j < 512; ++j)
+        sum[j] += i * x.at({r, j}) + y.at({r, j});
+    EXPECT_EQ(relativeError(results[i], sum), 0) << i;
+  }
+}
+
 // Rows of bf16 that are too long to be held as floats: whole ones, and one whose last piece is
 // outside for some threads.
 TEST(LongRows, AreHeldAsTheyAreInMemory) {
