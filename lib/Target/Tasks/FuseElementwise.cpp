@@ -98,11 +98,44 @@ struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
   }
 };
 
+/// Likewise where dimensions of one element are left out.
+struct CollapseWholeOfSlice : OpRewritePattern<tensor::CollapseShapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::CollapseShapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto slice = op.getSrc().getDefiningOp<tensor::ExtractSliceOp>();
+    std::optional<int64_t> dim = slice ? slicedDim(slice) : std::nullopt;
+    if (!dim || !slice.getSourceType().hasStaticShape())
+      return failure();
+    const SmallVector<ReassociationIndices> groups = op.getReassociationIndices();
+    const int64_t group = llvm::find_if(groups,
+                                        [&](const ReassociationIndices &dims) {
+                                          return llvm::is_contained(dims, *dim);
+                                        }) -
+                          groups.begin();
+    if (groups.empty() || llvm::any_of(groups[group], [&](int64_t i) {
+          return i != *dim && slice.getSourceType().getDimSize(i) != 1;
+        }))
+      return failure();
+    SmallVector<int64_t> shape(op.getResultType().getShape());
+    shape[group] = slice.getSourceType().getDimSize(*dim);
+    Value collapsed = tensor::CollapseShapeOp::create(
+        rewriter, op.getLoc(), op.getResultType().clone(shape), slice.getSource(), groups);
+    SmallVector<OpFoldResult> offsets(shape.size(), rewriter.getIndexAttr(0)),
+        strides(shape.size(), rewriter.getIndexAttr(1));
+    offsets[group] = rewriter.getIndexAttr(slice.getStaticOffset(*dim));
+    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
+        op, op.getResultType(), collapsed, offsets,
+        getAsIndexOpFoldResult(rewriter.getContext(), op.getResultType().getShape()), strides);
+    return success();
+  }
+};
+
 struct TaskFuseElementwise : bigmac::impl::TaskFuseElementwiseBase<TaskFuseElementwise> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
-    patterns.add<GeneralizeTranspose, ReshapeWholeOfSlice>(context);
+    patterns.add<GeneralizeTranspose, ReshapeWholeOfSlice, CollapseWholeOfSlice>(context);
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     linalg::GenericOp::getCanonicalizationPatterns(patterns, context);

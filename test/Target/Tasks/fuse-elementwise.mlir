@@ -55,3 +55,32 @@ func.func @heads(%a: tensor<4x48xf32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>)
   %5 = arith.negf %4 : tensor<4x2x8xf32>
   return %2, %5 : tensor<4x2x8xf32>, tensor<4x2x8xf32>
 }
+
+// So is one whose dimensions of one element are left out, such as a part of a modulation.
+// CHECK-LABEL: func @modulation
+func.func @modulation(%a: tensor<4x1x48xf32>, %b: tensor<4x3x48xf32>) -> (tensor<4x16xf32>, tensor<12x16xf32>) {
+  // CHECK: %[[A:.*]] = bufferization.to_tensor %arg0
+  // CHECK: %[[B:.*]] = bufferization.to_tensor %arg1
+  // CHECK-DAG: %[[WHOLE:.*]] = tensor.collapse_shape %[[A]] {{.*}} into tensor<4x48xf32>
+  // CHECK-DAG: tensor.extract_slice %[[WHOLE]][0, 16] [4, 16] [1, 1]
+  // CHECK-DAG: %[[ROWS:.*]] = tensor.collapse_shape %[[B]] {{.*}} into tensor<12x48xf32>
+  // CHECK-DAG: tensor.extract_slice %[[ROWS]][0, 32] [12, 16] [1, 1]
+  %0 = tensor.extract_slice %a[0, 0, 16] [4, 1, 16] [1, 1, 1] : tensor<4x1x48xf32> to tensor<4x1x16xf32>
+  %1 = tensor.collapse_shape %0 [[0], [1, 2]] : tensor<4x1x16xf32> into tensor<4x16xf32>
+  %2 = arith.negf %1 : tensor<4x16xf32>
+  %3 = tensor.extract_slice %b[0, 0, 32] [4, 3, 16] [1, 1, 1] : tensor<4x3x48xf32> to tensor<4x3x16xf32>
+  %4 = tensor.collapse_shape %3 [[0, 1], [2]] : tensor<4x3x16xf32> into tensor<12x16xf32>
+  %5 = arith.negf %4 : tensor<12x16xf32>
+  return %2, %5 : tensor<4x16xf32>, tensor<12x16xf32>
+}
+
+// But not where two dimensions become one that is sliced in part.
+// CHECK-LABEL: func @within
+func.func @within(%a: tensor<4x3x48xf32>) -> tensor<4x48xf32> {
+  // CHECK: tensor.extract_slice %{{.*}}[0, 0, 32] [4, 3, 16] [1, 1, 1]
+  // CHECK: return
+  %0 = tensor.extract_slice %a[0, 0, 32] [4, 3, 16] [1, 1, 1] : tensor<4x3x48xf32> to tensor<4x3x16xf32>
+  %1 = tensor.collapse_shape %0 [[0], [1, 2]] : tensor<4x3x16xf32> into tensor<4x48xf32>
+  %2 = arith.negf %1 : tensor<4x48xf32>
+  return %2 : tensor<4x48xf32>
+}
