@@ -121,6 +121,9 @@ LogicalResult ScatterRowsOp::verify() {
   return success();
 }
 
+/// Rows of these products are multiples of 16 bytes (bigmac-rt/cuda.h), and all are bf16.
+static constexpr int64_t kRowElements = 8;
+
 /// lhs and rhs are an nn.matmul's, and what is as large as the result has its shape; all are bf16.
 static LogicalResult verifyProduct(Operation *op, Value lhs, bool transposeLhs, Value rhs,
                                    bool transposeRhs, ArrayRef<Value> results) {
@@ -140,6 +143,10 @@ static LogicalResult verifyProduct(Operation *op, Value lhs, bool transposeLhs, 
   bool sameBatch = right.size() == 2 || left.drop_back(2) == right.drop_back(2);
   if (k != otherK || !sameBatch)
     return op->emitOpError("cannot multiply ") << lhs.getType() << " and " << rhs.getType();
+  for (int64_t row : {left.back(), right.back(), n})
+    if (row % kRowElements != 0)
+      return op->emitOpError("expects rows of multiples of ")
+             << kRowElements << " elements, found " << row;
   SmallVector<int64_t> expected(left.drop_back(2));
   expected.append({m, n});
   for (Value result : results)
@@ -172,6 +179,8 @@ LogicalResult MatmulSumsOp::verify() {
       failed(verifyProduct(*this, getLhs(), getTransposeLhs(), getRhs(), getTransposeRhs(),
                            {getOutput()})))
     return failure();
+  if (!getTransposeLhs() || getTransposeRhs())
+    return emitOpError("expects a product of lhs transposed and rhs not: cuBLASLt sums no others");
   ArrayRef<int64_t> shape = getOutput().getType().getShape();
   if (shape.size() != 2 ||
       getSums().getType().getShape() != shape.slice(getSummed() == Operand::a ? 0 : 1, 1))
@@ -186,6 +195,10 @@ LogicalResult MatmulOp::verify() {
       getOffsets().size() != count)
     return emitOpError("expects 4 sizes and ")
            << count << " leading dimensions, strides and offsets";
+  if (static_cast<bool>(getSums()) != getSummed().has_value())
+    return emitOpError("expects sums and which operand is summed, or neither");
+  if (getSums() && (!getTransposeA() || getTransposeB()))
+    return emitOpError("expects a product of a transposed and b not: cuBLASLt sums no others");
   if (getSums() && (getBias() || getActivation() || getSizes()[3] != 1))
     return emitOpError("expects sums without bias and activation, of one product");
   bool isBackward = getActivation() == Activation::gelu_backward;

@@ -5,6 +5,7 @@
 #include "bigmac/Support/ByteSize.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace bigmac::nn;
@@ -56,11 +57,16 @@ LogicalResult ParameterOp::verify() {
     return emitOpError("has a master copy, so it must be trained and narrower than f32, found ")
            << type;
   if (auto parts = dyn_cast<ArrayAttr>(getInit())) {
+    if (parts.empty())
+      return emitOpError("packs no parameter");
     int64_t rows = 0;
+    llvm::StringSet<> names;
     for (Attribute part : parts) {
       if (!isa<PartAttr>(part))
         return emitOpError("expects #nn.part of each parameter that it packs, found ") << part;
       rows += cast<PartAttr>(part).getRows();
+      if (!names.insert(cast<PartAttr>(part).getName()).second)
+        return emitOpError("packs '") << cast<PartAttr>(part).getName() << "' twice";
     }
     if (type.getRank() == 0 || rows != type.getDimSize(0))
       return emitOpError("has type ") << type << " but its parts have " << rows << " rows";

@@ -35,7 +35,29 @@ using GroupKey = std::tuple<Value, StringRef, unsigned, unsigned>;
 
 /// "layers.0.attn" of "layers.0.attn.q_proj.weight": the weights of other layers, that read the
 /// same value, belong to other stages.
-StringRef ownerOf(StringRef parameter) { return parameter.rsplit('.').first.rsplit('.').first; }
+StringRef ownerOf(StringRef parameter) {
+  size_t end = parameter.rfind('.');
+  end = end == StringRef::npos ? end : parameter.rfind('.', end);
+  return end == StringRef::npos ? StringRef() : parameter.take_front(end);
+}
+
+/// Ops that the loss depends on, or of a function without one all that a result does. Parameters of
+/// others are frozen, which those of one packed parameter can only be together.
+llvm::DenseSet<Operation *> reachingLoss(func::FuncOp function) {
+  llvm::DenseSet<Operation *> reaching;
+  SmallVector<Value> open, results(function.getBody().back().getTerminator()->getOperands());
+  for (auto [i, value] : llvm::enumerate(results))
+    if (function.getResultAttr(i, kLossAttr))
+      open.push_back(value);
+  if (open.empty())
+    open = results;
+  while (!open.empty()) {
+    Operation *op = open.pop_back_val().getDefiningOp();
+    if (op && reaching.insert(op).second)
+      llvm::append_range(open, op->getOperands());
+  }
+  return reaching;
+}
 
 /// Whether a value reaches attention through changes of shape and layout alone. Attention's
 /// backward reads it again: what is kept for that is the whole product.
@@ -71,10 +93,12 @@ public:
     module.walk([&](GetParameterOp get) { ++reads[get.getParameter()]; });
   }
 
-  void pack(Block &block) {
+  void pack(func::FuncOp function) {
+    llvm::DenseSet<Operation *> reaching = reachingLoss(function);
     llvm::MapVector<GroupKey, SmallVector<Projection>> groups;
-    for (auto matmul : block.getOps<MatmulOp>())
-      if (std::optional<Projection> projection = match(matmul))
+    for (auto matmul : function.getBody().front().getOps<MatmulOp>())
+      if (std::optional<Projection> projection =
+              reaching.contains(matmul) ? match(matmul) : std::nullopt)
         groups[GroupKey{matmul.getLhs(), ownerOf(projection->get.getParameter()),
                         projection->parameter.getTrained(), feedsAttention(matmul)}]
             .push_back(*projection);
@@ -105,7 +129,8 @@ private:
     int64_t rows = 0;
     for (Projection &each : group) {
       StringRef full = each.parameter.getSymName();
-      name += name.empty() ? full.str() : "+" + full.drop_front(ownerOf(full).size() + 1).str();
+      name +=
+          name.empty() ? full.str() : "+" + full.drop_front(ownerOf(full).size()).ltrim('.').str();
       parts.push_back(
           PartAttr::get(context, full, each.type().getDimSize(0), each.parameter.getInit()));
       rows += each.type().getDimSize(0);
@@ -149,8 +174,8 @@ struct PackProjections : bigmac::nn::impl::NNPackProjectionsBase<PackProjections
   void runOnOperation() override {
     Packer packer(getOperation());
     for (auto function : getOperation().getOps<func::FuncOp>())
-      for (Block &block : function.getBody())
-        packer.pack(block);
+      if (llvm::hasSingleElement(function.getBody()))
+        packer.pack(function);
   }
 };
 

@@ -93,7 +93,10 @@ static void parametersRead(Operation *op, const llvm::SetVector<Operation *> &tr
   while (!worklist.empty()) {
     Operation *producer = worklist.pop_back_val();
     if (auto get = dyn_cast<nn::GetParameterOp>(producer))
-      names.push_back(get.getParameter());
+      for (const nn::ParameterPart &part :
+           SymbolTable::lookupNearestSymbolFrom<nn::ParameterOp>(get, get.getParameterAttr())
+               .getParts())
+        names.push_back(part.name);
     push(producer);
   }
 }

@@ -375,8 +375,8 @@ LogicalResult Partitioner::run() {
         parameter.getTrained() && !type.isF32() && !type.isBF16())
       return parameter.emitError("parameter '")
              << parameter.getSymName() << "' is trained, but its type is " << type
-             << "; trained parameters are f32: freeze it with --freeze=" << parameter.getSymName()
-             << ", or export the model in float32";
+             << "; trained parameters are f32: freeze it with --freeze="
+             << parameter.getParts().front().name << ", or export the model in float32";
   if (failed(readInputs()) || failed(readOutputs()) || failed(assignCells()))
     return failure();
 

@@ -109,29 +109,54 @@ Value copiedBack(OpBuilder &b, Operation *op, Value buffer) {
   return dense;
 }
 
+/// Of dense buffers, by their types alone: of matrices with one row or column strides say less.
+template <typename OpTy> GemmShape denseShapeOf(OpTy op) {
+  auto sizesOf = [](Value value) { return cast<MemRefType>(value.getType()).getShape(); };
+  ArrayRef<int64_t> lhs = sizesOf(op.getLhs()), rhs = sizesOf(op.getRhs()),
+                    out = sizesOf(op.getOutput());
+  GemmShape shape;
+  shape.transA = op.getTransposeLhs();
+  shape.transB = op.getTransposeRhs();
+  shape.m = out[out.size() - 2];
+  shape.n = out.back();
+  shape.k = shape.transA ? lhs[lhs.size() - 2] : lhs.back();
+  shape.lda = lhs.back();
+  shape.ldb = rhs.back();
+  shape.ldc = out.back();
+  int64_t batch = 1;
+  for (int64_t size : out.drop_back(2))
+    batch *= size;
+  if (rhs.size() == 2 && !shape.transA)
+    shape.m *= batch;
+  else if (batch > 1)
+    shape.batch = {batch, shape.m * shape.k, rhs.size() == 2 ? 0 : shape.k * shape.n,
+                   shape.m * shape.n};
+  return shape;
+}
+
 template <typename OpTy> void lower(OpTy op, ProductOperands operands) {
   OpBuilder b(op);
-  auto shapeOf = [&]() -> std::optional<GemmShape> {
-    auto dims = dimsOf(operands, op.getTransposeLhs(), op.getTransposeRhs());
-    std::optional<GemmShape> shape = dims ? matchGemm(*dims) : std::nullopt;
-    bool fits = shape && !shape->swapped && isWorthCalls(*shape) && isAligned(operands, *shape) &&
-                hasAuxLikeOut(operands);
-    return fits ? shape : std::nullopt;
-  };
-  std::optional<GemmShape> shape = shapeOf();
-  if (!shape) {
-    // Such as what is a part of a wider tensor. Rare, and a copy is cheaper than gelu beside it.
+  auto dims = dimsOf(operands, op.getTransposeLhs(), op.getTransposeRhs());
+  std::optional<GemmShape> shape = dims ? matchGemm(*dims) : std::nullopt;
+  bool fits = shape && !shape->swapped && isWorthCalls(*shape) && isAligned(operands, *shape) &&
+              hasAuxLikeOut(operands);
+  if (fits && operands.sums)
+    fits = shape->transA && !shape->transB;
+  if (!fits) {
+    // Such as what is a part of a wider tensor. Rare, and a copy is cheaper than a kernel beside
+    // it.
     operands.lhs = copied(b, op.getLoc(), operands.lhs);
     operands.rhs = copied(b, op.getLoc(), operands.rhs);
     operands.bias = copied(b, op.getLoc(), operands.bias);
     bool savesAux = operands.activation == cuda::Activation::gelu;
     operands.aux =
         savesAux ? copiedBack(b, op, operands.aux) : copied(b, op.getLoc(), operands.aux);
-    assert(!operands.accumulates && "accumulators are dense");
-    operands.out = copiedBack(b, op, operands.out);
+    Value out = operands.out;
+    operands.out = copiedBack(b, op, out);
+    if (operands.accumulates && operands.out != out)
+      memref::CopyOp::create(b, op.getLoc(), out, operands.out);
     operands.sums = copiedBack(b, op, operands.sums);
-    shape = shapeOf();
-    assert(shape && "a product of dense matrices with columns in eights is one call");
+    shape = denseShapeOf(op);
   }
   createProducts(b, op.getLoc(), operands, *shape);
   op.erase();

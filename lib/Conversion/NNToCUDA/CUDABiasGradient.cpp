@@ -129,4 +129,5 @@ void lowering::lowerBiasGradient(nn::ReduceSumOp op, IRRewriter &rewriter) {
       product.getTransposeLhs(), product.getTransposeRhs());
   rewriter.replaceOp(weight->update, call.getResult(0));
   rewriter.replaceOp(op, call.getResult(1));
+  eraseUnused(rewriter, product);
 }

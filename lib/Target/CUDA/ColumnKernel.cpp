@@ -60,9 +60,13 @@ public:
         arguments.push_back(sum.init);
       llvm::append_range(arguments, sum.others);
       arguments.push_back(sum.result);
-      shared.push_back(MemRefType::get(
-          {shares.groups, shares.lanes}, sum.sum.getElementType(), MemRefLayoutAttrInterface{},
-          gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+      // A block computes one of the sums.
+      Type element = sum.sum.getElementType();
+      auto [slot, isNew] = slotsOf.try_emplace(element, shared.size());
+      if (isNew)
+        shared.push_back(MemRefType::get(
+            {threads}, element, MemRefLayoutAttrInterface{},
+            gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
       kernel.blocks += shares.blocks();
     }
     kernel.threads = threads;
@@ -75,11 +79,12 @@ public:
     Value block = gpu::BlockIdOp::create(b, b.loc, gpu::Dimension::x);
     unsigned argument = 0;
     int64_t before = 0;
-    for (auto [i, sum] : llvm::enumerate(sums)) {
+    for (const ColumnSum &sum : sums) {
       ValueRange all = kernel.function.getArguments();
       const unsigned count = 2 + (sum.init ? 1 : 0) + sum.others.size();
       ValueRange own = all.slice(argument, count);
-      Value slots = kernel.function.getWorkgroupAttributions()[i];
+      Value slots =
+          kernel.function.getWorkgroupAttributions()[slotsOf.lookup(sum.sum.getElementType())];
       argument += count;
       const int64_t end = before + Shares(sum, threads).blocks();
       if (sums.size() == 1) {
@@ -142,7 +147,8 @@ private:
     for (Value part : ArrayRef(parts).drop_front())
       combined = b.combine(sum.kind, combined, part);
     combined = combineRows(b.add(group, b.index(bulk)), shares.rows, 1, combined).front();
-    memref::StoreOp::create(b, b.loc, combined, slots, ValueRange{group, lane});
+    auto slotOf = [&](Value group) { return b.add(b.mul(group, shares.lanes), lane); };
+    memref::StoreOp::create(b, b.loc, combined, slots, slotOf(group));
     gpu::BarrierOp::create(b, b.loc);
     Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, group, b.index(0));
     auto branch = scf::IfOp::create(b, b.loc, arith::AndIOp::create(b, b.loc, isFirst, isColumn),
@@ -159,8 +165,7 @@ private:
     {
       OpBuilder::InsertionGuard inLoop(b);
       b.setInsertionPointToStart(total.getBody());
-      Value part =
-          memref::LoadOp::create(b, b.loc, slots, ValueRange{total.getInductionVar(), lane});
+      Value part = memref::LoadOp::create(b, b.loc, slots, slotOf(total.getInductionVar()));
       Value next = b.combine(sum.kind, total.getRegionIterArg(0), part);
       scf::YieldOp::create(b, b.loc, next);
     }
@@ -198,6 +203,8 @@ private:
   const int64_t threads;
   KernelBuilder b;
   ColumnKernel kernel;
+  /// By type of element: the workgroup memory in which groups combine what they have.
+  llvm::DenseMap<Type, unsigned> slotsOf;
   Value thread;
 };
 

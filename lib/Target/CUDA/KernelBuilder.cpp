@@ -129,9 +129,10 @@ Value KernelBuilder::erf(Value x) {
   far =
       arith::SelectOp::create(*this, loc, isNegative, arith::NegFOp::create(*this, loc, far), far);
   // The same, 7.1.5: where that difference loses digits, the series.
-  Value near = arith::MulFOp::create(
-      *this, loc, x,
-      polynomial(square, {0.0052239776, -0.0268661706, 0.1128379167, -0.3761263890, 1.1283791671}));
+  Value near =
+      arith::MulFOp::create(*this, loc, x,
+                            polynomial(square, {-0.0008548327, 0.0052239776, -0.0268661706,
+                                                0.1128379167, -0.3761263890, 1.1283791671}));
   Value isNear = arith::CmpFOp::create(*this, loc, arith::CmpFPredicate::OLT, size, constant(0.5));
   return arith::SelectOp::create(*this, loc, isNear, near, far);
 }

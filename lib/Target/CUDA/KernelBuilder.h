@@ -58,7 +58,7 @@ public:
   /// Rows of bf16 come in and go out, so that arithmetic in between need not be exact to f32's last
   /// place. math.exp becomes ex2.approx of a rounded product, 2 instructions of PTX in place of 10,
   /// off by at most 2 + 1.2 |x| units there (CUDA Programming Guide on __expf); arith.divf becomes
-  /// div.approx, 2 units (and 0 where the divisor is above 2^126); math.erf becomes erf() below.
+  /// div.approx, 2 units (and 0 where the divisor is above 2^126); math.erf becomes erf() above.
   bool approximate = false;
   /// What values from outside of bodies are here: counters of rows.
   mlir::IRMapping outer;

@@ -82,7 +82,7 @@ struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
       inner *= op.getResultType().getDimSize(i);
     const int64_t offset = slice.getStaticOffset(*dim);
     const int64_t whole = slice.getSourceType().getDimSize(*dim);
-    if (offset % inner != 0 || whole % inner != 0)
+    if (inner == 0 || offset % inner != 0 || whole % inner != 0)
       return failure();
     SmallVector<int64_t> shape(op.getResultType().getShape());
     shape[outer] = whole / inner;

@@ -88,9 +88,25 @@ func.func @bias(%x: memref<8x16xbf16>, %w: memref<16x24xbf16>, %b: memref<16xbf1
 
 // -----
 
-func.func @sums(%x: memref<8x16xbf16>, %w: memref<16x24xbf16>, %o: memref<8x24xbf16>, %s: memref<8xbf16>) {
+func.func @sums(%x: memref<16x8xbf16>, %w: memref<16x24xbf16>, %o: memref<8x24xbf16>, %s: memref<8xbf16>) {
   // expected-error @+1 {{expects two dimensions, and a sum for each column, found 'memref<8xbf16>'}}
-  cuda.matmul_sums %x, %w into %o summing b into %s : memref<8x16xbf16>, memref<16x24xbf16>, memref<8x24xbf16>, memref<8xbf16>
+  cuda.matmul_sums %x transposed, %w into %o summing b into %s : memref<16x8xbf16>, memref<16x24xbf16>, memref<8x24xbf16>, memref<8xbf16>
+  return
+}
+
+// -----
+
+func.func @sums_of_others(%x: memref<8x16xbf16>, %w: memref<16x24xbf16>, %o: memref<8x24xbf16>, %s: memref<24xbf16>) {
+  // expected-error @+1 {{expects a product of lhs transposed and rhs not}}
+  cuda.matmul_sums %x, %w into %o summing b into %s : memref<8x16xbf16>, memref<16x24xbf16>, memref<8x24xbf16>, memref<24xbf16>
+  return
+}
+
+// -----
+
+func.func @odd_rows(%x: memref<5x16xbf16>, %w: memref<16x9xbf16>, %o: memref<5x9xbf16>) {
+  // expected-error @+1 {{expects rows of multiples of 8 elements, found 9}}
+  cuda.matmul_gelu %x, %w into %o : memref<5x16xbf16>, memref<16x9xbf16>, memref<5x9xbf16>
   return
 }
 
@@ -98,6 +114,6 @@ func.func @sums(%x: memref<8x16xbf16>, %w: memref<16x24xbf16>, %o: memref<8x24xb
 
 func.func @sums_and_gelu(%a: memref<8x8xbf16>, %s: memref<8xbf16>) {
   // expected-error @+1 {{expects sums without bias and activation, of one product}}
-  cuda.matmul %a, %a into %a then gelu summing a into %s : memref<8xbf16> sizes [8, 8, 8, 1] leading [8, 8, 8] strides [0, 0, 0] offsets [0, 0, 0] : memref<8x8xbf16>, memref<8x8xbf16>, memref<8x8xbf16>
+  cuda.matmul %a transposed, %a into %a then gelu summing a into %s : memref<8xbf16> sizes [8, 8, 8, 1] leading [8, 8, 8] strides [0, 0, 0] offsets [0, 0, 0] : memref<8x8xbf16>, memref<8x8xbf16>, memref<8x8xbf16>
   return
 }

@@ -43,6 +43,16 @@ nn.parameter trained @ab : tensor<4x2xf32> = [#nn.part<"a", 1, dense<1.0> : tens
 
 // -----
 
+// expected-error @+1 {{packs 'a' twice}}
+nn.parameter trained @ab : tensor<2x2xf32> = [#nn.part<"a", 1, dense<1.0> : tensor<1x2xf32>>, #nn.part<"a", 1, dense<1.0> : tensor<1x2xf32>>]
+
+// -----
+
+// expected-error @+1 {{packs no parameter}}
+nn.parameter trained @ab : tensor<0x2xf32> = []
+
+// -----
+
 // expected-error @+1 {{expects #nn.part of each parameter that it packs, found dense<1.000000e+00>}}
 nn.parameter trained @ab : tensor<4x2xf32> = [dense<1.0> : tensor<4x2xf32>]
 

@@ -58,3 +58,27 @@ func.func @odd_parts(%x: tensor<3x24xbf16>, %w: tensor<16x32xbf16>, %t: tensor<3
   %3 = tensor.concat dim(1) %2, %t : (tensor<3x32xbf16>, tensor<3x3xbf16>) -> tensor<3x35xbf16>
   return %3 : tensor<3x35xbf16>
 }
+
+// A matrix of one row or column is transposed as the op says, whatever its strides allow.
+// CHECK-LABEL: func.func @one_row(
+// CHECK: cuda.matmul %arg0 transposed, %arg1 into %arg2 then gelu sizes [16, 24, 1, 1] leading [16, 24, 24]
+func.func @one_row(%x: tensor<1x16xbf16>, %w: tensor<1x24xbf16>) -> tensor<16x24xbf16> {
+  %0 = nn.matmul %x transposed, %w : tensor<1x16xbf16>, tensor<1x24xbf16>
+  %1 = nn.gelu tanh %0 : tensor<16x24xbf16>
+  return %1 : tensor<16x24xbf16>
+}
+
+// CHECK-LABEL: func.func @one_sample(
+// CHECK: cuda.matmul %{{.*}} transposed, %arg1 accumulate into %arg3 summing a into %{{.*}} : memref<32xbf16> sizes [32, 24, 1, 1] leading [32, 24, 24]
+func.func @one_sample(%g: tensor<1x32xbf16>, %x: tensor<1x24xbf16>, %w: tensor<32x32xbf16>, %dw: memref<32x24xbf16>, %db: memref<32xbf16>) {
+  %0 = nn.matmul %g, %w : tensor<1x32xbf16>, tensor<32x32xbf16>
+  %1 = nn.reduce_sum %0 [0] : tensor<1x32xbf16>
+  %2 = nn.matmul %0 transposed, %x : tensor<1x32xbf16>, tensor<1x24xbf16>
+  %3 = bufferization.to_tensor %dw restrict writable : memref<32x24xbf16> to tensor<32x24xbf16>
+  %4 = arith.addf %3, %2 : tensor<32x24xbf16>
+  bufferization.materialize_in_destination %4 in restrict writable %dw : (tensor<32x24xbf16>, memref<32x24xbf16>) -> ()
+  %5 = bufferization.to_tensor %db restrict writable : memref<32xbf16> to tensor<32xbf16>
+  %6 = arith.addf %5, %1 : tensor<32xbf16>
+  bufferization.materialize_in_destination %6 in restrict writable %db : (tensor<32xbf16>, memref<32xbf16>) -> ()
+  return
+}

@@ -88,8 +88,10 @@ void report(uint32_t device, std::vector<Kernel> &kernels) {
   uint64_t reached = begin, count = 0;
   double idle = 0;
   for (const Kernel &kernel : kernels) {
-    if (kernel.start < begin)
+    if (kernel.start < begin) {
+      reached = std::max(reached, kernel.end);
       continue;
+    }
     ++count;
     Total &total = totals[kernel.name ? kernel.name : "?"];
     total.seconds += static_cast<double>(kernel.end - kernel.start) * 1e-9;

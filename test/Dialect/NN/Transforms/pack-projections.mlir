@@ -87,3 +87,17 @@ func.func @apart(%x: tensor<8x32xf32>, %y: tensor<8x5xf32>) -> (tensor<8x16xf32>
   %j = nn.matmul %y, %9 transposed : tensor<8x5xf32>, tensor<3x5xf32>
   return %a, %b, %c, %d, %biased, %f, %g, %h, %twice, %i, %j : tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>, tensor<8x16xf32>, tensor<16x32xf32>, tensor<8x3xf32>, tensor<8x3xf32>
 }
+
+// Nor what the loss does not depend on: its parameters are frozen, which a packed one is as a whole.
+// CHECK-LABEL: func.func @without_influence(
+// CHECK-COUNT-2: nn.matmul
+nn.parameter trained @e.x.weight : tensor<16x32xf32> = dense<1.0> : tensor<16x32xf32>
+nn.parameter trained @e.y.weight : tensor<16x32xf32> = dense<1.0> : tensor<16x32xf32>
+func.func @without_influence(%x: tensor<8x32xf32>) -> (tensor<f32> {nn.loss, nn.name = "loss"}, tensor<8x16xf32> {nn.name = "logits"}) {
+  %0 = nn.get_parameter @e.x.weight : tensor<16x32xf32>
+  %1 = nn.matmul %x, %0 transposed : tensor<8x32xf32>, tensor<16x32xf32>
+  %2 = nn.get_parameter @e.y.weight : tensor<16x32xf32>
+  %3 = nn.matmul %x, %2 transposed : tensor<8x32xf32>, tensor<16x32xf32>
+  %4 = nn.reduce_sum %1 [0, 1] : tensor<8x16xf32>
+  return %4, %3 : tensor<f32>, tensor<8x16xf32>
+}
