@@ -69,7 +69,7 @@ Holdings::Holdings(const PlanView &plan, uint32_t worldRank)
                            .gradType = gradType,
                            .momentType = momentType},
                           true,
-                          param.dims.count >= 2});
+                          decays(param.dims.count)});
     }
   }
 }

@@ -26,7 +26,7 @@ struct Segment {
   uint64_t begin; // first element within the parameter
   AdamWShard at;  // frozen: param, elements and paramType only
   bool trained;
-  bool decays; // weight decay applies: two or more dimensions
+  bool decays; // weight decay applies
 
   bool hasMaster() const { return at.master != BM_NONE64; }
 };

@@ -14,6 +14,12 @@
 #include "dialects/CUDA/IR/CUDADialect.h.inc"
 #include "dialects/CUDA/IR/CUDAEnums.h.inc"
 
+namespace bigmac::cuda {
+/// What rows of a product with gelu or sums, all in bf16, are multiples of: 16 bytes
+/// (bigmac-rt/cuda.h).
+inline constexpr int64_t kRowElements = 8;
+} // namespace bigmac::cuda
+
 #define GET_OP_CLASSES
 #include "dialects/CUDA/IR/CUDAOps.h.inc"
 

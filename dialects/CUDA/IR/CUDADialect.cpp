@@ -121,9 +121,6 @@ LogicalResult ScatterRowsOp::verify() {
   return success();
 }
 
-/// Rows of these products are multiples of 16 bytes (bigmac-rt/cuda.h), and all are bf16.
-static constexpr int64_t kRowElements = 8;
-
 /// lhs and rhs are an nn.matmul's, and what is as large as the result has its shape; all are bf16.
 static LogicalResult verifyProduct(Operation *op, Value lhs, bool transposeLhs, Value rhs,
                                    bool transposeRhs, ArrayRef<Value> results) {

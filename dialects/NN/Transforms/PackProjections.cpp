@@ -1,6 +1,7 @@
 //===- PackProjections.cpp - nn-pack-projections --------------------------===//
 
 #include "dialects/NN/Transforms/Passes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -43,18 +44,18 @@ StringRef ownerOf(StringRef parameter) {
 
 /// Ops that the loss depends on, or of a function without one all that a result does. Parameters of
 /// others are frozen, which those of one packed parameter can only be together.
-llvm::DenseSet<Operation *> reachingLoss(func::FuncOp function) {
-  llvm::DenseSet<Operation *> reaching;
-  SmallVector<Value> open, results(function.getBody().back().getTerminator()->getOperands());
+llvm::SetVector<Operation *> reachingLoss(func::FuncOp function) {
+  SmallVector<Value> roots, results(function.getBody().back().getTerminator()->getOperands());
   for (auto [i, value] : llvm::enumerate(results))
     if (function.getResultAttr(i, kLossAttr))
-      open.push_back(value);
-  if (open.empty())
-    open = results;
-  while (!open.empty()) {
-    Operation *op = open.pop_back_val().getDefiningOp();
-    if (op && reaching.insert(op).second)
-      llvm::append_range(open, op->getOperands());
+      roots.push_back(value);
+  llvm::SetVector<Operation *> reaching;
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  for (Value root : roots.empty() ? results : roots) {
+    LogicalResult isKnown = getBackwardSlice(root, &reaching, options);
+    assert(succeeded(isKnown) && "a function's body is one region");
+    (void)isKnown;
   }
   return reaching;
 }
@@ -94,7 +95,7 @@ public:
   }
 
   void pack(func::FuncOp function) {
-    llvm::DenseSet<Operation *> reaching = reachingLoss(function);
+    const llvm::SetVector<Operation *> reaching = reachingLoss(function);
     llvm::MapVector<GroupKey, SmallVector<Projection>> groups;
     for (auto matmul : function.getBody().front().getOps<MatmulOp>())
       if (std::optional<Projection> projection =

@@ -94,13 +94,14 @@ def NNRaiseNorms : Pass<"nn-raise-norms"> {
 def NNPackProjections : Pass<"nn-pack-projections", "::mlir::ModuleOp"> {
   let summary = "Projections of one value become one product";
   let description = [{
-    Products of the same value with weights `[n, k]` of the same module of the model, such as a gate's
-    and an up projection's, become one product with a packed parameter, of which each takes its
-    columns. One large product is faster than several, and so are its derivatives.
+    Products of the same value with weights `[n, k]` of the same module of the model, such as a
+    gate's and an up projection's, become one product with a packed parameter, of which each takes
+    its columns. One large product is faster than several, and so are its derivatives.
 
-    Left alone are projections that the loss does not depend on, weights that something else reads, products with a bias (their last step adds it),
-    and weights whose bytes are no multiple of 64. What attention reads without a change between, and
-    keeps for its backward, is not packed with what it does not.
+    Left alone are projections that the loss does not depend on, weights that something else reads,
+    products with a bias (their last step adds it), and weights whose bytes are no multiple of 64.
+    What attention reads without a change between, and keeps for its backward, is not packed with
+    what it does not.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }

@@ -48,7 +48,8 @@ def TaskFuseElementwise : Pass<"task-fuse-elementwise"> {
   let summary = "Fuse elementwise ops, broadcasts and transposes into their users";
   let description = [{
     A producer goes into its only user; into several users only if it is nothing but a copy, a
-    broadcast or a constant. Reshapes between elementwise ops are moved out of the way.
+    broadcast or a constant. Reshapes between elementwise ops are moved out of the way,
+    and a reshape of a slice becomes a slice of the reshaped whole.
   }];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"

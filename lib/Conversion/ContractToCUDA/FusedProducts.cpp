@@ -10,10 +10,6 @@ using namespace bigmac;
 
 namespace {
 
-/// Elements that steps between a product's rows are multiples of, 16 bytes: what bigmac-rt/cuda.h
-/// says of products with such epilogues.
-constexpr int64_t kAlignment = 8;
-
 using Dims = SmallVector<ContractDim>;
 
 struct Layout {
@@ -71,7 +67,7 @@ bool isAligned(const ProductOperands &operands, const GemmShape &shape) {
       return false;
     steps.push_back(layout->offset);
   }
-  return llvm::all_of(steps, [](int64_t step) { return step % kAlignment == 0; });
+  return llvm::all_of(steps, [](int64_t step) { return step % cuda::kRowElements == 0; });
 }
 
 /// Whether the matrix that gelu is of, if there is one, is stepped through as the result is.

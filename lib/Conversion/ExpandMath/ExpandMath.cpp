@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "bigmac/Conversion/ExpandMath.h"
 #include "bigmac/Conversion/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,29 +28,33 @@ using namespace bigmac;
 
 namespace {
 
-/// f32, f64, i32 and i64 scalars.
+/// f32, f64, i32 and i64 scalars; of floats, vectors too.
 class Scalars {
 public:
-  Scalars(OpBuilder &b, Location loc) : b(b), loc(loc), f32(b.getF32Type()), i32(b.getI32Type()) {}
+  Scalars(OpBuilder &b, Location loc, arith::FastMathFlags quotient = arith::FastMathFlags::none)
+      : b(b), loc(loc), f32(b.getF32Type()), i32(b.getI32Type()), quotient(quotient) {}
 
   Value real(double value) { return real(value, f32); }
   Value real(double value, Type type) {
-    return arith::ConstantOp::create(b, loc, b.getFloatAttr(type, value));
+    TypedAttr attr = b.getFloatAttr(getElementTypeOrSelf(type), value);
+    if (auto vector = dyn_cast<VectorType>(type))
+      attr = DenseElementsAttr::get(vector, attr);
+    return arith::ConstantOp::create(b, loc, attr);
   }
+  Value like(Value x, double value) { return real(value, x.getType()); }
   Value integer(int64_t value, unsigned width = 32) {
     return arith::ConstantIntOp::create(b, loc, value, width);
   }
   Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y, contract); }
   Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y, contract); }
   Value mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y, contract); }
-  Value div(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y); }
+  Value div(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y, quotient); }
   Value abs(Value x) { return math::AbsFOp::create(b, loc, x); }
-  Value withSignOf(Value x, Value sign) { return math::CopySignOp::create(b, loc, x, sign); }
   Value compare(arith::CmpFPredicate predicate, Value x, Value y) {
     return arith::CmpFOp::create(b, loc, predicate, x, y);
   }
-  Value less(Value x, double y) { return compare(arith::CmpFPredicate::OLT, x, real(y)); }
-  Value greater(Value x, double y) { return compare(arith::CmpFPredicate::OGT, x, real(y)); }
+  Value less(Value x, double y) { return compare(arith::CmpFPredicate::OLT, x, like(x, y)); }
+  Value greater(Value x, double y) { return compare(arith::CmpFPredicate::OGT, x, like(x, y)); }
   Value select(Value c, Value x, Value y) { return arith::SelectOp::create(b, loc, c, x, y); }
   Value bits(Value x, Type type) { return arith::BitcastOp::create(b, loc, type, x); }
   Value iadd(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
@@ -59,9 +64,9 @@ public:
   Value shiftRight(Value x, int64_t by) { return arith::ShRSIOp::create(b, loc, x, integer(by)); }
   /// Coefficients from the constant term up.
   Value polynomial(Value x, ArrayRef<float> coefficients) {
-    Value result = real(coefficients.back());
+    Value result = like(x, coefficients.back());
     for (float coefficient : llvm::reverse(coefficients.drop_back()))
-      result = add(mul(result, x), real(coefficient));
+      result = add(mul(result, x), like(x, coefficient));
     return result;
   }
   /// 2^n for n in [-126, 127].
@@ -72,6 +77,7 @@ public:
   OpBuilder &b;
   Location loc;
   Type f32, i32;
+  arith::FastMathFlags quotient;
   static constexpr arith::FastMathFlags contract = arith::FastMathFlags::contract;
 };
 
@@ -132,16 +138,19 @@ Value expandLog(Scalars &s, Value x) {
 Value expandOddRational(Scalars &s, Value x, double bound, ArrayRef<float> numerator,
                         ArrayRef<float> denominator) {
   // The square of a large x would overflow.
-  Value bounded = s.select(s.less(x, -bound), s.real(-bound), x);
-  bounded = s.select(s.greater(bounded, bound), s.real(bound), bounded);
+  Value bounded = s.select(s.less(x, -bound), s.like(x, -bound), x);
+  bounded = s.select(s.greater(bounded, bound), s.like(x, bound), bounded);
   Value square = s.mul(bounded, bounded);
   Value result =
       s.div(s.mul(bounded, s.polynomial(square, numerator)), s.polynomial(square, denominator));
   // Exactly 1 there, so that what is multiplied with 1 - f vanishes; and nowhere more than 1.
-  Value isSaturated = arith::OrIOp::create(
-      s.b, s.loc, s.compare(arith::CmpFPredicate::OGE, s.abs(x), s.real(bound)),
-      s.greater(s.abs(result), 1.0));
-  return s.select(isSaturated, s.withSignOf(s.real(1.0), x), result);
+  Value isOne =
+      arith::OrIOp::create(s.b, s.loc, s.compare(arith::CmpFPredicate::OGE, x, s.like(x, bound)),
+                           s.greater(result, 1.0));
+  Value isMinusOne = arith::OrIOp::create(
+      s.b, s.loc, s.compare(arith::CmpFPredicate::OLE, x, s.like(x, -bound)), s.less(result, -1.0));
+  result = s.select(isOne, s.like(x, 1.0), result);
+  return s.select(isMinusOne, s.like(x, -1.0), result);
 }
 
 Value expandTanh(Scalars &s, Value x) {
@@ -322,3 +331,8 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
 };
 
 } // namespace
+
+Value bigmac::expandErf(OpBuilder &builder, Location loc, Value x, arith::FastMathFlags quotient) {
+  Scalars scalars(builder, loc, quotient);
+  return ::expandErf(scalars, x);
+}

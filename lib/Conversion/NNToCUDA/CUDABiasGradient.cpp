@@ -86,7 +86,7 @@ std::optional<WeightGradient> findWeightGradient(Value value, Value cotangent, i
     std::optional<WeightGradient> found;
     if (auto product = dyn_cast<nn::MatmulOp>(user))
       found = asWeightGradient(product, cotangent, columns);
-    else if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(user))
+    else if (isReshape(user))
       found = findWeightGradient(user->getResult(0), cotangent, columns);
     if (found)
       return found;

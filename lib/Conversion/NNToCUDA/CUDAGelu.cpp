@@ -19,10 +19,6 @@ using namespace bigmac::lowering;
 
 namespace {
 
-bool isReshape(Operation *op) {
-  return isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
-}
-
 /// Whether nothing but reshapes uses each value from `value` back to its source.
 bool isOnlyReshaped(Value value) {
   while (value.hasOneUse() && isReshape(value.getDefiningOp()))

@@ -33,6 +33,8 @@ void lowerGatherElementsBackward(nn::GatherElementsBackwardOp op, mlir::IRRewrit
 void lowerCrossEntropy(nn::CrossEntropyOp op, mlir::IRRewriter &rewriter);
 void lowerCrossEntropyBackward(nn::CrossEntropyBackwardOp op, mlir::IRRewriter &rewriter);
 
+/// Whether it is one; it may be null.
+bool isReshape(mlir::Operation *op);
 /// `value`, or what it is a reshape of.
 mlir::Value beforeReshapes(mlir::Value value);
 /// Whether all of `type` is bf16 in rows of multiples of 16 bytes: what cuBLASLt has epilogues for,

@@ -2,6 +2,7 @@
 
 #include "NNToCUDA.h"
 
+#include "dialects/CUDA/IR/CUDA.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
@@ -9,14 +10,18 @@
 using namespace mlir;
 using namespace bigmac;
 
+bool lowering::isReshape(Operation *op) {
+  return isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
+}
+
 Value lowering::beforeReshapes(Value value) {
-  while (isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(value.getDefiningOp()))
+  while (isReshape(value.getDefiningOp()))
     value = value.getDefiningOp()->getOperand(0);
   return value;
 }
 
 bool lowering::hasAlignedRows(RankedTensorType type) {
-  return type.getElementType().isBF16() && type.getShape().back() % 8 == 0;
+  return type.getElementType().isBF16() && type.getShape().back() % cuda::kRowElements == 0;
 }
 
 void lowering::eraseUnused(IRRewriter &rewriter, Value value) {

@@ -111,7 +111,7 @@ ParameterLayout bigmac::layoutParameters(const Program &program, ModuleOp module
   // Those that decay lie together: AdamW takes neighbours with the same weight decay at once.
   for (bool decay : {true, false})
     for (nn::ParameterOp parameter : layout.parameters) {
-      if ((cast<ShapedType>(parameter.getType()).getRank() >= 2) != decay)
+      if (rt::decays(cast<ShapedType>(parameter.getType()).getRank()) != decay)
         continue;
       ParameterLayout::Place &place = layout.places[parameter.getSymName()];
       ParameterClass &cls = layout.classes[place.classIndex];

@@ -64,9 +64,7 @@ public:
       Type element = sum.sum.getElementType();
       auto [slot, isNew] = slotsOf.try_emplace(element, shared.size());
       if (isNew)
-        shared.push_back(MemRefType::get(
-            {threads}, element, MemRefLayoutAttrInterface{},
-            gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+        shared.push_back(b.workgroupType(threads, element));
       kernel.blocks += shares.blocks();
     }
     kernel.threads = threads;

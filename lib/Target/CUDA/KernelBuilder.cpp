@@ -2,6 +2,8 @@
 
 #include "KernelBuilder.h"
 
+#include "bigmac/Conversion/ExpandMath.h"
+
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -30,6 +32,11 @@ gpu::GPUFuncOp KernelBuilder::createKernel(StringRef name, TypeRange arguments, 
     kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
                                        getI64IntegerAttr(16));
   return kernel;
+}
+
+MemRefType KernelBuilder::workgroupType(ArrayRef<int64_t> sizes, Type element) {
+  return MemRefType::get(sizes, element, MemRefLayoutAttrInterface{},
+                         gpu::AddressSpaceAttr::get(getContext(), gpu::AddressSpace::Workgroup));
 }
 
 Value KernelBuilder::index(int64_t value) {
@@ -94,47 +101,6 @@ static void allowApproximation(Operation *op) {
   auto fast = cast<arith::ArithFastMathInterface>(op);
   arith::FastMathFlags flags = fast.getFastMathFlagsAttr().getValue() | arith::FastMathFlags::afn;
   op->setAttr(fast.getFastMathAttrName(), arith::FastMathFlagsAttr::get(op->getContext(), flags));
-}
-
-Value KernelBuilder::erf(Value x) {
-  auto constant = [&](double value) -> Value {
-    TypedAttr attr = getFloatAttr(getElementTypeOrSelf(x.getType()), value);
-    if (auto type = dyn_cast<VectorType>(x.getType()))
-      attr = DenseElementsAttr::get(type, attr);
-    return arith::ConstantOp::create(*this, loc, attr);
-  };
-  // From the highest power down. Only with ops that need no function of a library.
-  auto polynomial = [&](Value at, ArrayRef<double> coefficients) {
-    auto contract = arith::FastMathFlags::contract;
-    Value value = constant(coefficients.front());
-    for (double next : coefficients.drop_front())
-      value =
-          arith::AddFOp::create(*this, loc, arith::MulFOp::create(*this, loc, value, at, contract),
-                                constant(next), contract);
-    return value;
-  };
-  // Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: 1.5e-7.
-  Value one = constant(1), minus = arith::NegFOp::create(*this, loc, x);
-  Value size = arith::MaximumFOp::create(*this, loc, x, minus);
-  Value t = arith::DivFOp::create(*this, loc, one, polynomial(size, {0.3275911, 1}));
-  Value square = arith::MulFOp::create(*this, loc, x, x);
-  Value bell = math::ExpOp::create(*this, loc, arith::NegFOp::create(*this, loc, square));
-  allowApproximation(t.getDefiningOp());
-  allowApproximation(bell.getDefiningOp());
-  Value tail = arith::MulFOp::create(
-      *this, loc, t,
-      polynomial(t, {1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592}));
-  Value far = arith::SubFOp::create(*this, loc, one, arith::MulFOp::create(*this, loc, tail, bell));
-  Value isNegative = arith::CmpFOp::create(*this, loc, arith::CmpFPredicate::OLT, x, constant(0));
-  far =
-      arith::SelectOp::create(*this, loc, isNegative, arith::NegFOp::create(*this, loc, far), far);
-  // The same, 7.1.5: where that difference loses digits, the series.
-  Value near =
-      arith::MulFOp::create(*this, loc, x,
-                            polynomial(square, {-0.0008548327, 0.0052239776, -0.0268661706,
-                                                0.1128379167, -0.3761263890, 1.1283791671}));
-  Value isNear = arith::CmpFOp::create(*this, loc, arith::CmpFPredicate::OLT, size, constant(0.5));
-  return arith::SelectOp::create(*this, loc, isNear, near, far);
 }
 
 Value KernelBuilder::opaque(Value vector) {
@@ -206,7 +172,8 @@ SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange argu
       if (isa<math::ExpOp, arith::DivFOp>(made))
         allowApproximation(made);
       if (auto erfOp = dyn_cast<math::ErfOp>(made)) {
-        mapping.map(inner.getResult(0), erf(erfOp.getOperand()));
+        mapping.map(inner.getResult(0),
+                    expandErf(*this, loc, erfOp.getOperand(), arith::FastMathFlags::afn));
         erfOp.erase();
         continue;
       }

@@ -23,6 +23,9 @@ public:
   mlir::gpu::GPUFuncOp createKernel(llvm::StringRef name, mlir::TypeRange arguments,
                                     mlir::TypeRange shared, int64_t threads);
 
+  /// Of a buffer in workgroup memory.
+  mlir::MemRefType workgroupType(llvm::ArrayRef<int64_t> sizes, mlir::Type element);
+
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, int64_t b);
@@ -50,15 +53,12 @@ public:
                                           int64_t size, mlir::Value column,
                                           llvm::ArrayRef<mlir::Value> wanted);
 
-  /// The error function to 3e-7 absolutely, and 3e-6 relatively: a third of the instructions that
-  /// the device's library takes.
-  mlir::Value erf(mlir::Value x);
-
   mlir::Location loc;
   /// Rows of bf16 come in and go out, so that arithmetic in between need not be exact to f32's last
   /// place. math.exp becomes ex2.approx of a rounded product, 2 instructions of PTX in place of 10,
   /// off by at most 2 + 1.2 |x| units there (CUDA Programming Guide on __expf); arith.divf becomes
-  /// div.approx, 2 units (and 0 where the divisor is above 2^126); math.erf becomes erf() above.
+  /// div.approx, 2 units (and 0 where the divisor is above 2^126); math.erf becomes arithmetic with
+  /// one such quotient.
   bool approximate = false;
   /// What values from outside of bodies are here: counters of rows.
   mlir::IRMapping outer;

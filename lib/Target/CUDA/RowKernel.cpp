@@ -80,9 +80,7 @@ public:
       arguments.push_back(partialType(accumulator));
     SmallVector<Type> shared;
     auto share = [&](ArrayRef<int64_t> sizes, Value of) {
-      shared.push_back(MemRefType::get(
-          sizes, getElementTypeOrSelf(of.getType()), MemRefLayoutAttrInterface{},
-          gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup)));
+      shared.push_back(b.workgroupType(sizes, getElementTypeOrSelf(of.getType())));
     };
     if (shape.threadsPerRow > 32)
       for (const auto &level : program.reductions)
@@ -486,8 +484,7 @@ private:
     int64_t warpsPerRow = shape.threadsPerRow / 32;
     Value warp = b.div(lane, 32);
     Value slot = b.add(b.mul(group, warpsPerRow), warp);
-    Value isFirst =
-        arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, b.rem(lane, 32), b.index(0));
+    Value isFirst = isZero(b.rem(lane, 32));
     auto shared = [&](unsigned i) {
       return kernel.function.getWorkgroupAttributions()[sharedIndex + i];
     };
@@ -520,7 +517,7 @@ private:
       }
       Value value = rowValues.scalar(store.source());
       SmallVector<Value> position = rowValues.offsetsOf(store.offsets());
-      Value isFirst = arith::CmpIOp::create(b, b.loc, arith::CmpIPredicate::eq, lane, b.index(0));
+      Value isFirst = isZero(lane);
       when(both(rowInside, isFirst),
            [&] { memref::StoreOp::create(b, b.loc, value, stores[i], position); });
     }

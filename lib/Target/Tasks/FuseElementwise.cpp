@@ -65,6 +65,18 @@ std::optional<int64_t> slicedDim(tensor::ExtractSliceOp slice) {
   return dim;
 }
 
+/// Replaces `op` by as much of `whole`, from `offset` on in `dim`.
+void replaceBySlice(PatternRewriter &rewriter, Operation *op, Value whole, int64_t dim,
+                    int64_t offset) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  SmallVector<OpFoldResult> offsets(type.getRank(), rewriter.getIndexAttr(0)),
+      strides(type.getRank(), rewriter.getIndexAttr(1));
+  offsets[dim] = rewriter.getIndexAttr(offset);
+  rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
+      op, type, whole, offsets, getAsIndexOpFoldResult(rewriter.getContext(), type.getShape()),
+      strides);
+}
+
 /// A slice that is reshaped becomes a slice of the reshaped whole: loops over rows read slices
 /// where they are.
 struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
@@ -81,19 +93,14 @@ struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
     for (int64_t i : ArrayRef<int64_t>(groups[*dim]).drop_front())
       inner *= op.getResultType().getDimSize(i);
     const int64_t offset = slice.getStaticOffset(*dim);
-    const int64_t whole = slice.getSourceType().getDimSize(*dim);
-    if (inner == 0 || offset % inner != 0 || whole % inner != 0)
+    const int64_t size = slice.getSourceType().getDimSize(*dim);
+    if (inner == 0 || offset % inner != 0 || size % inner != 0)
       return failure();
     SmallVector<int64_t> shape(op.getResultType().getShape());
-    shape[outer] = whole / inner;
-    Value reshaped = tensor::ExpandShapeOp::create(
+    shape[outer] = size / inner;
+    Value whole = tensor::ExpandShapeOp::create(
         rewriter, op.getLoc(), op.getResultType().clone(shape), slice.getSource(), groups);
-    SmallVector<OpFoldResult> offsets(shape.size(), rewriter.getIndexAttr(0)),
-        strides(shape.size(), rewriter.getIndexAttr(1));
-    offsets[outer] = rewriter.getIndexAttr(offset / inner);
-    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
-        op, op.getResultType(), reshaped, offsets,
-        getAsIndexOpFoldResult(rewriter.getContext(), op.getResultType().getShape()), strides);
+    replaceBySlice(rewriter, op, whole, outer, offset / inner);
     return success();
   }
 };
@@ -119,14 +126,9 @@ struct CollapseWholeOfSlice : OpRewritePattern<tensor::CollapseShapeOp> {
       return failure();
     SmallVector<int64_t> shape(op.getResultType().getShape());
     shape[group] = slice.getSourceType().getDimSize(*dim);
-    Value collapsed = tensor::CollapseShapeOp::create(
+    Value whole = tensor::CollapseShapeOp::create(
         rewriter, op.getLoc(), op.getResultType().clone(shape), slice.getSource(), groups);
-    SmallVector<OpFoldResult> offsets(shape.size(), rewriter.getIndexAttr(0)),
-        strides(shape.size(), rewriter.getIndexAttr(1));
-    offsets[group] = rewriter.getIndexAttr(slice.getStaticOffset(*dim));
-    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
-        op, op.getResultType(), collapsed, offsets,
-        getAsIndexOpFoldResult(rewriter.getContext(), op.getResultType().getShape()), strides);
+    replaceBySlice(rewriter, op, whole, group, slice.getStaticOffset(*dim));
     return success();
   }
 };

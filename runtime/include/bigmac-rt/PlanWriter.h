@@ -34,6 +34,9 @@ struct ActionLabel {
 uint64_t paddedClassBytes(uint64_t bytes, uint32_t members, uint32_t replicas,
                           bm_dtype type = BM_F32);
 
+/// Whether weight decay applies to a parameter of so many dimensions.
+constexpr bool decays(size_t dims) { return dims >= 2; }
+
 /// Bytes of one shard of a trained class.
 uint64_t shardBytes(uint64_t classBytes, uint32_t members, uint32_t replicas);
 
