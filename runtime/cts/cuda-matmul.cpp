@@ -266,8 +266,7 @@ void expectSums(const bm_cuda_matmul &x, const Operands &in, const Values &got) 
   for (int64_t i = 0; i < (ofA ? x.m : x.n); ++i) {
     double sum = 0, size = 0;
     for (int64_t l = 0; l < x.k; ++l) {
-      double term = ofA ? in.a.at(x.trans_a ? l * x.lda + i : i * x.lda + l)
-                        : in.b.at(x.trans_b ? i * x.ldb + l : l * x.ldb + i);
+      double term = ofA ? in.a.at(l * x.lda + i) : in.b.at(l * x.ldb + i);
       sum += term;
       size += std::abs(term);
     }

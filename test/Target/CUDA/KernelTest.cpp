@@ -169,8 +169,7 @@ TEST(Rounds, OfPartsOfRows) {
   }
 }
 
-// A block combines the sums of its groups in one buffer, one after another: eight of them would
-// need more workgroup memory than a block has.
+// A block combines the sums of its groups in one buffer, one after another.
 TEST(Rounds, OfManySums) {
   std::string body, types, names;
   for (int i = 0; i < 8; ++i) {

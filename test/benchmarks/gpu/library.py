@@ -17,12 +17,15 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 RUNS = 40
+SLEEP_CYCLES = 50_000_000  # some 30 ms
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
 
 
 def seconds(call):
     for _ in range(5):
         call()
+    # The GPU waits until all calls are there: else their times would be the host's.
+    torch.cuda._sleep(SLEEP_CYCLES)
     events = []
     for _ in range(RUNS):
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)

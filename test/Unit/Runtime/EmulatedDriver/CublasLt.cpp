@@ -83,17 +83,15 @@ struct Call {
     return alpha * total;
   }
 
-  /// One for each row of the result by what A holds, or for each column by what B holds.
+  /// One for each row of the result by what A holds, or for each column by what B holds, which in
+  /// the form that is supported are their rows.
   void sumOperand() const {
     bool ofA = product.epilogue == CUBLASLT_EPILOGUE_BGRADA;
-    bool transposed = (ofA ? product.transA : product.transB) != CUBLAS_OP_N;
     const Layout &layout = ofA ? a : b;
-    bool depthIsRows = ofA == transposed;
-    int64_t depth = depthIsRows ? layout.rows : layout.columns;
-    for (int64_t i = 0; i < (ofA ? d.rows : d.columns); ++i) {
+    for (int64_t i = 0; i < layout.rows; ++i) {
       double total = 0;
-      for (int64_t k = 0; k < depth; ++k)
-        total += load(layout, ofA ? at : bt, depthIsRows ? layout.at(0, k, i) : layout.at(0, i, k));
+      for (int64_t k = 0; k < layout.columns; ++k)
+        total += load(layout, ofA ? at : bt, layout.at(0, i, k));
       store(d, product.bias, i, total);
     }
   }
