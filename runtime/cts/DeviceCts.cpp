@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace bigmac::rt::cts {
@@ -96,11 +97,14 @@ TEST_P(DeviceCts, CallsAreInOrder) {
     ASSERT_EQ(out[i], (y[i] + 2 * x[i]) * 0.5f + 2 * x[i]);
 }
 
-/// Bytes wait in the host's memory while the device computes, in lists that are kept and outside.
+/// Bytes wait in the host's memory while the device computes, in lists that are kept and outside;
+/// uploads and downloads beside them are still in order, at any offset.
 TEST_P(DeviceCts, CopiesRunBesideCalls) {
   constexpr uint64_t kBytes = kAxpy * 4, kPlaces = 3;
   auto *host = static_cast<std::byte *>(device->hostMemory(kPlaces * kBytes));
+  auto *in = static_cast<float *>(device->hostMemory(kBytes));
   auto *out = static_cast<float *>(device->hostMemory(kBytes));
+  auto *one = static_cast<float *>(device->hostMemory(4));
   device->prepareCopies(kPlaces);
   auto issue = [&] {
     // Each place is doubled while the one before leaves; what was left behind is overwritten.
@@ -118,8 +122,10 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
     device->await(kPlaces - 1);
     device->fill((kPlaces - 1) * 16384, 0xFF, kBytes);
     // They come back into each other's places, one ahead of its use, and are summed.
-    device->fill(65536, 0, kBytes);
     device->fetch(0, 16384, host, kBytes);
+    device->upload(65536, in, kBytes);
+    device->upload(65536 + 12, in, 7);
+    device->download(one, 65536 + 12, 4);
     for (uint32_t i = 0; i < kPlaces; ++i) {
       if (i + 1 < kPlaces)
         device->fetch(i + 1, (i + 2) % kPlaces * 16384, host + (i + 1) * kBytes, kBytes);
@@ -130,7 +136,10 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
     device->download(out, 65536, kBytes);
   };
   for (uint32_t step = 0; step < 6; ++step) {
-    std::vector<float> want(kAxpy, 0);
+    std::vector<float> want = pattern(kAxpy, step * 10 + kPlaces);
+    std::copy(want.begin(), want.end(), in);
+    std::memcpy(&want[3], want.data(), 7);
+    const float third = want[3];
     for (uint32_t i = 0; i < kPlaces; ++i) {
       auto values = pattern(kAxpy, step * 10 + i);
       write(i * 16384, values);
@@ -145,6 +154,7 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
       device->endList();
     }
     device->synchronize();
+    EXPECT_EQ(*one, third) << "step " << step;
     for (uint64_t k = 0; k < kAxpy; ++k)
       ASSERT_EQ(out[k], want[k]) << "step " << step << ", element " << k;
   }

@@ -89,6 +89,7 @@ CudaDevice::CudaDevice(uint32_t ordinal, const bm_cuda_program *program, bool de
   narrowKernel[1] = own("bm_adamw_narrow_bf16");
   partialsKernel = own("bm_sum_partials");
   reportKernel = own("bm_report");
+  copyKernel = own("bm_copy");
   randomKernel = own("bm_random");
   unseenKernel = own("bm_unseen_queries");
   checkIndicesKernel = own("bm_check_indices");
@@ -246,6 +247,8 @@ static std::string bytesAt(uint64_t bytes, uint64_t offset) {
 }
 
 void CudaDevice::upload(uint64_t offset, const void *source, uint64_t bytes) {
+  if (bytes && copiesByKernel())
+    return copyByKernel(at(offset), reinterpret_cast<CUdeviceptr>(source), bytes, "an upload");
   pace();
   if (bytes)
     check(api.cuMemcpyHtoDAsync(at(offset), source, bytes, stream),
@@ -253,6 +256,8 @@ void CudaDevice::upload(uint64_t offset, const void *source, uint64_t bytes) {
 }
 
 void CudaDevice::download(void *target, uint64_t offset, uint64_t bytes) {
+  if (bytes && copiesByKernel())
+    return copyByKernel(reinterpret_cast<CUdeviceptr>(target), at(offset), bytes, "a download");
   pace();
   if (bytes)
     check(api.cuMemcpyDtoHAsync(target, at(offset), bytes, stream),
@@ -415,6 +420,7 @@ bool CudaDevice::replay(uint32_t slot) {
 
 void CudaDevice::beginList(uint32_t slot) {
   recordingSlot = slot;
+  inList = true;
   if (lists != CudaLists::Graph)
     return;
   check(api.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
@@ -423,6 +429,7 @@ void CudaDevice::beginList(uint32_t slot) {
 }
 
 void CudaDevice::endList() {
+  inList = false;
   if (!recording)
     return;
   CUgraph graph = nullptr;

@@ -136,6 +136,11 @@ private:
   /// Lets the stream's next copy come after the calls so far.
   void beginCopy(CopyStream &copies);
   void endCopy(CopyStream &copies, uint32_t copy);
+  /// Whether an upload or download is by a kernel. An engine carries out the copies of a direction
+  /// one after another, whatever stream they are on: behind offloaded values the compute stream
+  /// would wait for all of those.
+  bool copiesByKernel() const { return inList && !copied.empty(); }
+  void copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const char *what);
   void forgetCopies();
   /// Waits until the stream is empty or has failed.
   CUresult drain();
@@ -175,7 +180,7 @@ private:
   CUfunction sumKernel[2], squaresKernel[2], scaleKernel[2];
   /// On fp32; on bf16 by the gradients' type, with master weights and without.
   CUfunction adamwKernel, masterKernel[2], narrowKernel[2];
-  CUfunction partialsKernel, reportKernel, randomKernel, unseenKernel, scatterKernel,
+  CUfunction partialsKernel, reportKernel, copyKernel, randomKernel, unseenKernel, scatterKernel,
       checkIndicesKernel;
   const bm_cuda_program *program;
   std::vector<CUfunction> taskKernels;
@@ -188,7 +193,7 @@ private:
 
   CUgraphExec graphs[2] = {};
   std::vector<std::function<void()>> starts[2];
-  bool recording = false;
+  bool inList = false, recording = false;
   uint32_t recordingSlot = 0;
   const char *labelled = nullptr;
   std::unique_ptr<CallTimes> times; // in CudaLists::Time

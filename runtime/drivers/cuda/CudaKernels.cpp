@@ -1,4 +1,5 @@
-// The runtime's own kernels (kernels.cu): sums, norms, the optimizer, reports to the host.
+// The runtime's own kernels (kernels.cu): sums, norms, the optimizer, copies and reports to the
+// host.
 
 #include "../common/AdamWScalars.h"
 #include "CudaDevice.h"
@@ -83,6 +84,11 @@ void CudaDevice::adamW(const AdamW &how, const AdamWShard &shard) {
   void *params[] = {&scalars, &p, &g, &first, &second, &elements};
   start(shard.paramType == BM_F32 ? adamwKernel : narrowKernel[kernelOf(shard.gradType)], threads,
         params, "AdamW");
+}
+
+void CudaDevice::copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const char *what) {
+  void *params[] = {&to, &from, &bytes};
+  start(copyKernel, bytes / 16 + 1, params, what);
 }
 
 void CudaDevice::report(uint32_t what) {

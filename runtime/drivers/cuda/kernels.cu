@@ -238,6 +238,15 @@ extern "C" __global__ void bm_report(volatile uint64_t *place, uint32_t *count, 
   *place = uint64_t(++*count) << 32 | what;
 }
 
+/// Either side may be the host's memory.
+extern "C" __global__ void bm_copy(void *to, const void *from, uint64_t bytes) {
+  uint64_t words = aligned(to) && aligned(from) ? bytes / sizeof(uint4) : 0;
+  for (uint64_t i = thread(); i < words; i += threads())
+    static_cast<uint4 *>(to)[i] = static_cast<const uint4 *>(from)[i];
+  for (uint64_t i = words * sizeof(uint4) + thread(); i < bytes; i += threads())
+    static_cast<unsigned char *>(to)[i] = static_cast<const unsigned char *>(from)[i];
+}
+
 //===----------------------------------------------------------------------===//
 // For library calls
 //===----------------------------------------------------------------------===//

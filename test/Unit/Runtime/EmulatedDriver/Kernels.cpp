@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -64,6 +65,8 @@ void report(volatile uint64_t *place, uint32_t *count, uint32_t what) {
   *place = uint64_t(++*count) << 32 | what;
 }
 
+void copy(void *to, const void *from, uint64_t bytes) { std::memcpy(to, from, bytes); }
+
 /// Values of operands that are only tried: any will do.
 void random(void *, uint32_t, uint64_t, uint64_t) {}
 
@@ -93,6 +96,7 @@ Kernel bigmac::test::findKernel(const std::string &name) {
       {"bm_scale", kernel(scale)},
       {"bm_adamw", kernel(adamW)},
       {"bm_report", kernel(report)},
+      {"bm_copy", kernel(copy)},
       {"bm_random", kernel(random)},
       {"fixture_embed", kernel(fixture_embed)},
       {"fixture_forward", kernel(fixture_forward)},
