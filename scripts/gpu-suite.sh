@@ -15,7 +15,7 @@ run "$bin/BigMacCudaDeviceTests" --gtest_brief=1
 run "$bin/BigMacRuntimeTests" --gtest_brief=1 --gtest_filter='Conformance.Nccl:Gpu.*:Gpus.*'
 # The tests of whole runs, with the fixture as a program for GPUs.
 run env BM_FIXTURE_TARGET=cuda "$bin/BigMacRuntimeTests" --gtest_brief=1 \
-  --gtest_filter='Worlds/Training.*:Resume.*:Run.SameBitsTwice:Run.Shuffle*:Run.Trace*:Poison.*:BadStep.*'
+  --gtest_filter='Worlds/Training.*:Resume.*:Offload.*:Run.SameBitsTwice:Run.Shuffle*:Run.Trace*:Poison.*:BadStep.*'
 if command -v compute-sanitizer >/dev/null; then
   # Without the tests that make errors on purpose, and without the libraries' own kernels.
   for tool in memcheck racecheck initcheck synccheck; do

@@ -60,13 +60,54 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
   return needs;
 }
 
+/// Whether an offset, of a loop's counter or computed from one, changes with `counter`.
+static bool dependsOn(OpFoldResult offset, Value counter) {
+  auto value = dyn_cast<Value>(offset);
+  if (!value || value == counter)
+    return value != nullptr;
+  auto apply = value.getDefiningOp<affine::AffineApplyOp>();
+  return apply && llvm::any_of(apply.getMapOperands(),
+                               [&](Value operand) { return dependsOn(operand, counter); });
+}
+
+static constexpr int64_t kCacheLineBytes = 128;
+
+/// Bytes an element that neighbouring rows load anew where `loop` is the one that they differ in.
+static int64_t newBytes(const RowProgram &program, scf::ForOp loop) {
+  int64_t bytes = 0;
+  for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>())
+    if (program.isLoaded(slice) && isWide(slice) &&
+        llvm::any_of(slice.getMixedOffsets(), [&](OpFoldResult offset) {
+          return dependsOn(offset, loop.getInductionVar());
+        }))
+      bytes += bytesOf(getElementTypeOrSelf(slice.getType()));
+  return bytes;
+}
+
+/// The loops in the order in which rows are numbered, the fastest first: the one whose neighbours
+/// share the most of what they load, as a rotary embedding's tables are for all heads, then inner
+/// before outer ones. What neighbours share comes out of the multiprocessor's own cache.
+static SmallVector<scf::ForOp> orderOf(const RowProgram &program) {
+  SmallVector<scf::ForOp> order(llvm::reverse(program.loops));
+  // Sums take each section's rows together; and rows shorter than a line of the caches need the
+  // rest of the line to be their neighbours'.
+  if (!program.accumulators.empty() ||
+      program.columns * needsOf(program).narrowestBytes < kCacheLineBytes)
+    return order;
+  auto fastest = llvm::min_element(order, [&](scf::ForOp a, scf::ForOp b) {
+    return newBytes(program, a) < newBytes(program, b);
+  });
+  std::rotate(order.begin(), fastest, std::next(fastest));
+  return order;
+}
+
 namespace {
 
 class Emitter {
 public:
   Emitter(const RowProgram &program, ArrayRef<MemRefType> stored, gpu::GPUModuleOp module,
           StringRef name)
-      : program(program), shape(shapeFor(needsOf(program))),
+      : program(program), shape(shapeFor(needsOf(program))), order(orderOf(program)),
         b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()),
         rowValues(program, shape.vector, b) {
     kernel.shape = shape;
@@ -382,11 +423,12 @@ private:
       // A row that exists, whose results are thrown away.
       row = arith::MinUIOp::create(b, b.loc, row, b.index(program.rows() - 1));
     }
-    for (scf::ForOp loop : llvm::reverse(program.loops)) {
+    for (scf::ForOp loop : order) {
       int64_t size = *getConstantIntValue(loop.getUpperBound());
-      bool isOutermost = loop == program.outer();
-      b.outer.map(loop.getInductionVar(), isOutermost ? row : b.rem(row, size));
-      row = b.div(row, size);
+      bool isLast = loop == order.back();
+      b.outer.map(loop.getInductionVar(), isLast ? row : b.rem(row, size));
+      if (!isLast)
+        row = b.div(row, size);
     }
   }
 
@@ -569,6 +611,7 @@ private:
 
   const RowProgram &program;
   KernelShape shape;
+  const SmallVector<scf::ForOp> order;
   KernelBuilder b;
   RowValues rowValues;
   RowKernel kernel;

@@ -98,3 +98,18 @@ func.func @residual_rmsnorm(%x: tensor<16384x4096xbf16>, %d: tensor<16384x4096xb
   %y = arith.truncf %1 : tensor<16384x4096xf32> to tensor<16384x4096xbf16>
   return %hb, %y, %r : tensor<16384x4096xbf16>, tensor<16384x4096xbf16>, tensor<16384xf32>
 }
+func.func @rotary(%x: tensor<8x4096x16x128xbf16>, %c: tensor<4096x128xf32>, %s: tensor<4096x128xf32>) -> tensor<8x16x4096x128xbf16> {
+  %t = nn.transpose %x [0, 2, 1, 3] : tensor<8x4096x16x128xbf16>
+  %f = arith.extf %t : tensor<8x16x4096x128xbf16> to tensor<8x16x4096x128xf32>
+  %a = tensor.extract_slice %f[0, 0, 0, 0] [8, 16, 4096, 64] [1, 1, 1, 1] : tensor<8x16x4096x128xf32> to tensor<8x16x4096x64xf32>
+  %b = tensor.extract_slice %f[0, 0, 0, 64] [8, 16, 4096, 64] [1, 1, 1, 1] : tensor<8x16x4096x128xf32> to tensor<8x16x4096x64xf32>
+  %n = arith.negf %b : tensor<8x16x4096x64xf32>
+  %r = tensor.concat dim(3) %n, %a : (tensor<8x16x4096x64xf32>, tensor<8x16x4096x64xf32>) -> tensor<8x16x4096x128xf32>
+  %cb = nn.broadcast %c : tensor<4096x128xf32> -> tensor<8x16x4096x128xf32>
+  %sb = nn.broadcast %s : tensor<4096x128xf32> -> tensor<8x16x4096x128xf32>
+  %0 = arith.mulf %f, %cb : tensor<8x16x4096x128xf32>
+  %1 = arith.mulf %r, %sb : tensor<8x16x4096x128xf32>
+  %2 = arith.addf %0, %1 : tensor<8x16x4096x128xf32>
+  %y = arith.truncf %2 : tensor<8x16x4096x128xf32> to tensor<8x16x4096x128xbf16>
+  return %y : tensor<8x16x4096x128xbf16>
+}

@@ -60,6 +60,8 @@ class Tasks:
                 shape = [int(size) for size in match[2].split("x")]
                 values[match[1]] = torch.full(shape, float("nan"), dtype=DTYPES[match[3]],
                                               device="cuda")
+            elif match := re.search(r"(%\S+) = memref.subview (%\w+)\[", line):
+                values[match[1]] = values[match[2]]  # a kernel's type has the offset
             elif match := re.search(r"launch_func\s+@kernels::@(\w+) blocks in \((\S+?),.*threads in "
                                     r"\((\S+?),.*args\((.*)\)", line):
                 pointers = [ctypes.c_void_p(values[v].data_ptr())
@@ -98,6 +100,13 @@ def seconds(function, runs=40):
 
 def error(actual, expected):
     return ((actual.double() - expected).norm() / expected.norm()).item()
+
+
+def rotary(x, cos, sin):
+    """Of [batch, position, head, size], as [batch, head, position, size], in the tables' type."""
+    x = x.transpose(1, 2).to(cos.dtype)
+    low, high = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-high, low], dim=-1) * sin
 
 
 def main():
@@ -217,6 +226,12 @@ def main():
         out = torch.full((4, 32, 2048, 128), float("nan"), dtype=q.dtype, **device)
         report("transpose", (q, out), [(out, q.transpose(1, 2).double(), 0)], 4 * q.numel(),
                plain(lambda a: a.transpose(1, 2).contiguous(), q))
+        q = torch.randn(8, 4096, 16, 128, **device).bfloat16()
+        angles = torch.randn(4096, 64, **device).repeat(1, 2)
+        cos, sin = angles.cos(), angles.sin()
+        out = torch.full((8, 16, 4096, 128), float("nan"), dtype=q.dtype, **device)
+        report("rotary", (q, cos, sin, out), [(out, rotary(q, cos.double(), sin.double()), BF16)],
+               4 * q.numel(), plain(lambda *a: rotary(*a).bfloat16().contiguous(), q, cos, sin))
 
 
 if __name__ == "__main__":
