@@ -7,6 +7,13 @@
 
 namespace bigmac {
 
+/// The complementary error function of an f32 scalar or vector, off by at most 1.5e-7 plus what its
+/// math.exp and quotient are, both of which have the flags `parts`: Hastings' approximation
+/// (Abramowitz and Stegun, 7.1.26). A third of expandErf's arithmetic, and none where exp(-x^2) is
+/// there already, as in the derivative of gelu.
+mlir::Value approximateErfc(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x,
+                            mlir::arith::FastMathFlags parts);
+
 /// The error function of an f32 scalar or vector, as expand-float-math writes it: arithmetic and
 /// comparisons alone. Its one quotient has the flags `quotient`.
 mlir::Value expandErf(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x,

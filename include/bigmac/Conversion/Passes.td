@@ -46,12 +46,12 @@ def ConvertNNToCUDA : Pass<"convert-nn-to-cuda", "::mlir::ModuleOp"> {
 }
 
 def ExpandFloatMath : Pass<"expand-float-math"> {
-  let summary = "Write f32 exp, log, tanh, erf, sin, cos and bf16 conversions as arithmetic that vectorises";
+  let summary = "Write f32 exp, log, tanh, erf, erfc, sin, cos and bf16 conversions as arithmetic that vectorises";
   let description = [{
     Range reduction and a polynomial or rational function, branch-free, so that the loop vectoriser takes it at any
     width, without a vector math library. Within a few ulp of the exact value; infinities, NaN and
     subnormal results as the C library gives them; but the sine of more than 2^48, beyond any
-    position or frequency, is NaN. log1p and expm1 are written in terms
+    position or frequency, is NaN; and erfc is 1 - erf, exact to units of 1. log1p and expm1 are written in terms
     of log and exp. f64 is left to the C library otherwise. Conversions between bf16 and f32, for
     which most CPUs have no instruction, become shifts and additions of integers.
   }];

@@ -222,6 +222,9 @@ Value expandLog1p(Scalars &s, Value x) {
   return s.select(isFinite, result, log);
 }
 
+/// As gelu needs it: to so many units of 1, not of a small result.
+Value expandErfc(Scalars &s, Value x) { return s.sub(s.like(x, 1.0), expandErf(s, x)); }
+
 template <typename Op, Value (*expand)(Scalars &, Value)> struct Expand : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
@@ -321,8 +324,8 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<math::ExpOp, expandExp>, Expand<math::LogOp, expandLog>,
                  Expand<math::TanhOp, expandTanh>, Expand<math::ErfOp, expandErf>,
-                 Expand<math::SinOp, expandSin>, Expand<math::CosOp, expandCos>,
-                 ExpandAnyWidth<math::Log1pOp, expandLog1p>,
+                 Expand<math::ErfcOp, expandErfc>, Expand<math::SinOp, expandSin>,
+                 Expand<math::CosOp, expandCos>, ExpandAnyWidth<math::Log1pOp, expandLog1p>,
                  ExpandAnyWidth<math::ExpM1Op, expandExpm1>>(&getContext());
     patterns.add<ExpandExtendBF16, ExpandRoundBF16, ExpandSelectBF16>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
@@ -335,4 +338,17 @@ struct ExpandFloatMath : bigmac::impl::ExpandFloatMathBase<ExpandFloatMath> {
 Value bigmac::expandErf(OpBuilder &builder, Location loc, Value x, arith::FastMathFlags quotient) {
   Scalars scalars(builder, loc, quotient);
   return ::expandErf(scalars, x);
+}
+
+Value bigmac::approximateErfc(OpBuilder &builder, Location loc, Value x,
+                              arith::FastMathFlags parts) {
+  Scalars s(builder, loc, parts);
+  Value gaussian =
+      math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, s.mul(x, x)), parts);
+  Value one = s.like(x, 1.0);
+  Value t = s.div(one, s.add(s.mul(s.abs(x), s.like(x, 0.3275911)), one));
+  Value series =
+      s.polynomial(t, {0.254829592f, -0.284496736f, 1.421413741f, -1.453152027f, 1.061405429f});
+  Value ofMagnitude = s.mul(s.mul(series, t), gaussian);
+  return s.select(s.less(x, 0.0), s.sub(s.like(x, 2.0), ofMagnitude), ofMagnitude);
 }

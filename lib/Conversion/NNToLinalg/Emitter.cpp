@@ -44,7 +44,7 @@ Value Emitter::neg(Value a) { return arith::NegFOp::create(builder, loc, a); }
 Value Emitter::exp(Value a) { return math::ExpOp::create(builder, loc, a); }
 Value Emitter::log(Value a) { return math::LogOp::create(builder, loc, a); }
 Value Emitter::tanh(Value a) { return math::TanhOp::create(builder, loc, a); }
-Value Emitter::erf(Value a) { return math::ErfOp::create(builder, loc, a); }
+Value Emitter::erfc(Value a) { return math::ErfcOp::create(builder, loc, a); }
 Value Emitter::rsqrt(Value a) {
   return div(constant(a.getType(), 1.0), math::SqrtOp::create(builder, loc, a));
 }

@@ -46,7 +46,7 @@ public:
   mlir::Value exp(mlir::Value a);
   mlir::Value log(mlir::Value a);
   mlir::Value tanh(mlir::Value a);
-  mlir::Value erf(mlir::Value a);
+  mlir::Value erfc(mlir::Value a);
   mlir::Value rsqrt(mlir::Value a);
   /// `a + b` (floats: order is free) or, for integers, `a + b`.
   mlir::Value accumulate(mlir::Value a, mlir::Value b);

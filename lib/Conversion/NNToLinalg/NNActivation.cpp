@@ -117,7 +117,7 @@ struct LowerGelu : OpConversionPattern<nn::GeluOp> {
     auto body = [&](Emitter &e, ValueRange args) -> Value {
       Value x = args[0], half = e.mul(x, 0.5);
       if (!useTanh)
-        return e.mul(half, e.add(e.erf(e.mul(x, std::sqrt(0.5))), 1.0));
+        return e.mul(half, e.erfc(e.mul(x, -std::sqrt(0.5))));
       double root = std::sqrt(2.0 / std::numbers::pi);
       Value inner = e.mul(e.mul(x, e.add(e.mul(e.mul(x, x), 0.044715), 1.0)), root);
       return e.mul(half, e.add(e.tanh(inner), 1.0));
@@ -132,14 +132,14 @@ struct LowerGeluBackward : OpConversionPattern<nn::GeluBackwardOp> {
   using OpConversionPattern::OpConversionPattern;
 
   static Value slope(Emitter &e, Value x, bool useTanh) {
-    Value square = e.mul(x, x);
     if (!useTanh) {
-      // y = x Phi(x); dy = Phi(x) + x phi(x)
-      Value erf = e.erf(e.mul(x, std::sqrt(0.5)));
-      Value density = e.exp(e.mul(square, -0.5));
+      // y = x Phi(x); dy = Phi(x) + x phi(x), of z = -x / sqrt(2): erfc(z) / 2 and exp(-z^2)
+      Value z = e.mul(x, -std::sqrt(0.5));
+      Value gaussian = e.exp(e.neg(e.mul(z, z)));
       double norm = 1.0 / std::sqrt(2.0 * std::numbers::pi);
-      return e.add(e.add(e.mul(erf, 0.5), 0.5), e.mul(e.mul(x, density), norm));
+      return e.add(e.mul(e.erfc(z), 0.5), e.mul(e.mul(x, gaussian), norm));
     }
+    Value square = e.mul(x, x);
     // y = x (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) (x + c x^3)
     double root = std::sqrt(2.0 / std::numbers::pi), c = 0.044715;
     Value t = e.tanh(e.mul(e.mul(x, e.add(e.mul(square, c), 1.0)), root));

@@ -177,6 +177,12 @@ SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange argu
         erfOp.erase();
         continue;
       }
+      if (auto erfcOp = dyn_cast<math::ErfcOp>(made)) {
+        mapping.map(inner.getResult(0),
+                    approximateErfc(*this, loc, erfcOp.getOperand(), arith::FastMathFlags::afn));
+        erfcOp.erase();
+        continue;
+      }
     }
     mapping.map(inner.getResults(), made->getResults());
   }

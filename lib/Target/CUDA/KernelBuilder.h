@@ -58,7 +58,7 @@ public:
   /// place. math.exp becomes ex2.approx of a rounded product, 2 instructions of PTX in place of 10,
   /// off by at most 2 + 1.2 |x| units there (CUDA Programming Guide on __expf); arith.divf becomes
   /// div.approx, 2 units (and 0 where the divisor is above 2^126); math.erf becomes arithmetic with
-  /// one such quotient.
+  /// one such quotient, math.erfc a polynomial of one and an exponential.
   bool approximate = false;
   /// What values from outside of bodies are here: counters of rows.
   mlir::IRMapping outer;

@@ -1,7 +1,7 @@
 // RUN: bigmac-opt %s --expand-float-math | FileCheck %s
 
 // CHECK-LABEL: func @f32
-func.func @f32(%x: f32) -> (f32, f32, f32, f32, f32, f32) {
+func.func @f32(%x: f32) -> (f32, f32, f32, f32, f32, f32, f32) {
   // CHECK-NOT: math.exp
   // CHECK-NOT: math.log
   // CHECK-NOT: math.tanh
@@ -17,7 +17,8 @@ func.func @f32(%x: f32) -> (f32, f32, f32, f32, f32, f32) {
   %3 = math.erf %x : f32
   %4 = math.sin %x : f32
   %5 = math.cos %x : f32
-  return %0, %1, %2, %3, %4, %5 : f32, f32, f32, f32, f32, f32
+  %6 = math.erfc %x : f32
+  return %0, %1, %2, %3, %4, %5, %6 : f32, f32, f32, f32, f32, f32, f32
 }
 
 // CHECK-LABEL: func @f64

@@ -92,6 +92,19 @@ INSTANTIATE_TEST_SUITE_P(
         MathCase{"math.rsqrt", [](double x) { return 1 / std::sqrt(x); }, 0.1, 9, 2},
         MathCase{"arith.negf", [](double x) { return -x; }, -10, 10, 0}));
 
+/// As gelu needs it: exact to units of 1, small results included.
+TEST(Elementwise, ComplementaryErrorFunction) {
+  Tasks tasks("func.func @f(%a: tensor<4001xf32>) -> tensor<4001xf32> {\n"
+              "  %0 = math.erfc %a : tensor<4001xf32>\n  return %0 : tensor<4001xf32>\n}");
+  ASSERT_TRUE(tasks.ok()) << tasks.error();
+  Tensor input = Tensor::random({4001}, 7, -4.5, 4.5);
+  const double special[] = {0.0, -0.0, infinity, -infinity, 1e-40, 3.4e38, -3.4e38, 9.0, -9.0};
+  std::copy(std::begin(special), std::end(special), &input[0]);
+  Tensor output = tasks.run({input})[0];
+  for (int64_t i = 0; i < input.size(); ++i)
+    EXPECT_NEAR(output[i], std::erfc(static_cast<float>(input[i])), 2.5e-7) << input[i];
+}
+
 TEST(Elementwise, BinaryOpsAndBroadcast) {
   Tasks tasks(
       R"(func.func @f(%a: tensor<3x5x17xf32>, %row: tensor<17xf32>, %column: tensor<3x1x1xf32>)

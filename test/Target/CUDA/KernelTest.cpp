@@ -220,15 +220,22 @@ TEST(LongRows, AreHeldAsTheyAreInMemory) {
   }
 }
 
-// Between rows of bf16 the error function is an approximation, for all sizes of its argument.
+// Between rows of bf16 the error functions are approximations, for all sizes of their argument.
 TEST(Approximations, OfTheErrorFunction) {
-  Tasks tasks(R"(func.func @f(%x: tensor<8x512xbf16>) -> (tensor<8x512xbf16>, tensor<8x512xbf16>) {
+  Tasks tasks(R"(func.func @f(%x: tensor<8x512xbf16>)
+      -> (tensor<8x512xbf16>, tensor<8x512xbf16>, tensor<8x512xbf16>, tensor<8x512xbf16>) {
     %0 = arith.extf %x : tensor<8x512xbf16> to tensor<8x512xf32>
     %1 = math.erf %0 : tensor<8x512xf32>
     %2 = arith.truncf %1 : tensor<8x512xf32> to tensor<8x512xbf16>
     %3 = nn.gelu %0 : tensor<8x512xf32>
     %4 = arith.truncf %3 : tensor<8x512xf32> to tensor<8x512xbf16>
-    return %2, %4 : tensor<8x512xbf16>, tensor<8x512xbf16>
+    %5 = math.erfc %0 : tensor<8x512xf32>
+    %6 = arith.truncf %5 : tensor<8x512xf32> to tensor<8x512xbf16>
+    %one = arith.constant dense<1.0> : tensor<8x512xf32>
+    %7 = nn.gelu_backward %0, %one : tensor<8x512xf32>, tensor<8x512xf32>
+    %8 = arith.truncf %7 : tensor<8x512xf32> to tensor<8x512xbf16>
+    return %2, %4, %6, %8
+        : tensor<8x512xbf16>, tensor<8x512xbf16>, tensor<8x512xbf16>, tensor<8x512xbf16>
   })");
   ASSERT_TRUE(tasks.ok()) << tasks.error();
   Tensor x({8, 512});
@@ -236,9 +243,13 @@ TEST(Approximations, OfTheErrorFunction) {
     x[i] = std::ldexp((i & 1 ? -1.0 : 1.0) * double(32 + (i >> 1) % 31), int(i / 171) - 29);
   auto results = tasks.run({x});
   for (int64_t i = 0; i < x.size(); ++i) {
-    double erf = std::erf(x[i]), gelu = x[i] * 0.5 * std::erfc(-x[i] / std::sqrt(2.0));
+    double erf = std::erf(x[i]), erfc = std::erfc(x[i]);
+    double phi = 0.5 * std::erfc(-x[i] / std::sqrt(2.0)), gelu = x[i] * phi;
+    double slope = phi + x[i] * std::exp(-0.5 * x[i] * x[i]) / std::sqrt(2 * std::numbers::pi);
     EXPECT_NEAR(results[0][i], erf, std::abs(erf) / 256) << x[i];
     EXPECT_NEAR(results[1][i], gelu, std::abs(gelu) / 256 + 1e-6) << x[i];
+    EXPECT_NEAR(results[2][i], erfc, erfc / 256 + 1e-6) << x[i];
+    EXPECT_NEAR(results[3][i], slope, std::abs(slope) / 256 + 1e-6) << x[i];
   }
 }
 
