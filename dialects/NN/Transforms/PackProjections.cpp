@@ -31,8 +31,8 @@ struct Projection {
 };
 
 /// What projections of one group have in common: what they read, the module of the model that
-/// their parameters belong to, and whether attention reads them as they are.
-using GroupKey = std::tuple<Value, StringRef, unsigned, unsigned>;
+/// their parameters belong to, and whether those are trained.
+using GroupKey = std::tuple<Value, StringRef, unsigned>;
 
 /// "layers.0.attn" of "layers.0.attn.q_proj.weight": the weights of other layers, that read the
 /// same value, belong to other stages.
@@ -58,17 +58,6 @@ llvm::SetVector<Operation *> reachingLoss(func::FuncOp function) {
     (void)isKnown;
   }
   return reaching;
-}
-
-/// Whether a value reaches attention through changes of shape and layout alone. Attention's
-/// backward reads it again: what is kept for that is the whole product.
-bool feedsAttention(Value value) {
-  return llvm::any_of(value.getUsers(), [](Operation *user) {
-    if (isa<AttentionOp>(user))
-      return true;
-    return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, TransposeOp>(user) &&
-           feedsAttention(user->getResult(0));
-  });
 }
 
 /// Whether a bias is added: the product does that as its last step.
@@ -101,7 +90,7 @@ public:
       if (std::optional<Projection> projection =
               reaching.contains(matmul) ? match(matmul) : std::nullopt)
         groups[GroupKey{matmul.getLhs(), ownerOf(projection->get.getParameter()),
-                        projection->parameter.getTrained(), feedsAttention(matmul)}]
+                        projection->parameter.getTrained()}]
             .push_back(*projection);
     for (auto &[key, group] : groups)
       if (group.size() > 1)

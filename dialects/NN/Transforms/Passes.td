@@ -100,8 +100,6 @@ def NNPackProjections : Pass<"nn-pack-projections", "::mlir::ModuleOp"> {
 
     Left alone are projections that the loss does not depend on, weights that something else reads,
     products with a bias (their last step adds it), and weights whose bytes are no multiple of 64.
-    What attention reads without a change between, and keeps for its backward, is not packed with
-    what it does not.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }

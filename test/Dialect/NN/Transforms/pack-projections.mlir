@@ -2,17 +2,16 @@
 // RUN: bigmac-opt %s --nn-pack-projections | bigmac-opt - | FileCheck %s
 
 // A gate's and an up projection's weights lie one below the other; each takes its columns of one product.
-// Query and key are turned before attention reads them, the value is not: it stays by itself.
-// CHECK: nn.parameter trained @"layers.0.attn.q.weight+k.weight" : tensor<48x32xf32> = [#nn.part<"layers.0.attn.q.weight", 32, dense<1.000000e+00> : tensor<32x32xf32>>, #nn.part<"layers.0.attn.k.weight", 16, dense<2.000000e+00> : tensor<16x32xf32>>]
-// CHECK: nn.parameter trained @layers.0.attn.v.weight
+// Query, key and value do so too, whether attention reads them as they are or not.
+// CHECK: nn.parameter trained @"layers.0.attn.q.weight+k.weight+v.weight" : tensor<64x32xf32> = [#nn.part<"layers.0.attn.q.weight", 32, dense<1.000000e+00> : tensor<32x32xf32>>, #nn.part<"layers.0.attn.k.weight", 16, dense<2.000000e+00> : tensor<16x32xf32>>, #nn.part<"layers.0.attn.v.weight", 16, dense<3.000000e+00> : tensor<16x32xf32>>]
 // CHECK: nn.parameter trained @"layers.0.mlp.gate.weight+up.weight" : tensor<96x32xf32>
 // CHECK-LABEL: func.func @layer(
-// CHECK-DAG: %[[QK:.*]] = nn.get_parameter @"layers.0.attn.q.weight+k.weight"
-// CHECK-DAG: %[[BOTH:.*]] = nn.matmul %arg0, %[[QK]] transposed
-// CHECK-DAG: tensor.extract_slice %[[BOTH]][0, 0, 0] [2, 8, 32]
-// CHECK-DAG: tensor.extract_slice %[[BOTH]][0, 0, 32] [2, 8, 16]
-// CHECK: nn.matmul %arg0, %{{.*}} transposed : tensor<2x8x32xf32>, tensor<16x32xf32>
-// CHECK: %[[WIDE:.*]] = nn.matmul %{{.*}} transposed : tensor<2x8x32xf32>, tensor<96x32xf32>
+// CHECK-DAG: %[[QKV:.*]] = nn.get_parameter @"layers.0.attn.q.weight+k.weight+v.weight"
+// CHECK-DAG: %[[ALL:.*]] = nn.matmul %arg0, %[[QKV]] transposed
+// CHECK-DAG: tensor.extract_slice %[[ALL]][0, 0, 0] [2, 8, 32]
+// CHECK-DAG: tensor.extract_slice %[[ALL]][0, 0, 32] [2, 8, 16]
+// CHECK-DAG: tensor.extract_slice %[[ALL]][0, 0, 48] [2, 8, 16]
+// CHECK: nn.matmul %{{.*}} transposed : tensor<2x8x32xf32>, tensor<96x32xf32>
 // CHECK-NOT: nn.matmul
 // CHECK: return
 nn.parameter trained @layers.0.attn.q.weight : tensor<32x32xf32> = dense<1.0> : tensor<32x32xf32>
