@@ -125,6 +125,7 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
     device->fetch(0, 16384, host, kBytes);
     device->upload(65536, in, kBytes);
     device->upload(65536 + 12, in, 7);
+    device->upload(65536 + 32, in, 23);
     device->download(one, 65536 + 12, 4);
     for (uint32_t i = 0; i < kPlaces; ++i) {
       if (i + 1 < kPlaces)
@@ -138,6 +139,7 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
   for (uint32_t step = 0; step < 6; ++step) {
     std::vector<float> want = pattern(kAxpy, step * 10 + kPlaces);
     std::copy(want.begin(), want.end(), in);
+    std::memcpy(&want[8], want.data(), 23);
     std::memcpy(&want[3], want.data(), 7);
     const float third = want[3];
     for (uint32_t i = 0; i < kPlaces; ++i) {

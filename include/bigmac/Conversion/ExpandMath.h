@@ -7,10 +7,11 @@
 
 namespace bigmac {
 
-/// The complementary error function of an f32 scalar or vector, off by at most 1.5e-7 plus what its
-/// math.exp and quotient are, both of which have the flags `parts`: Hastings' approximation
-/// (Abramowitz and Stegun, 7.1.26). A third of expandErf's arithmetic, and none where exp(-x^2) is
-/// there already, as in the derivative of gelu.
+/// The complementary error function of an f32 scalar or vector, off by at most 1e-6 (of 1, not of a
+/// small result): Hastings' approximation (Abramowitz and Stegun, 7.1.26), 1.5e-7 as published, and
+/// what f32, the math.exp and the quotient in it round, both of which have the flags `parts`. Half
+/// of expandErf's arithmetic, and no exponential where exp(-x^2) is there already, as in the
+/// derivative of gelu.
 mlir::Value approximateErfc(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x,
                             mlir::arith::FastMathFlags parts);
 

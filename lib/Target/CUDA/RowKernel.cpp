@@ -10,6 +10,7 @@
 #include "RowKernel.h"
 
 #include "KernelBuilder.h"
+#include "RowOrder.h"
 #include "RowValues.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -60,54 +61,13 @@ KernelNeeds cuda::needsOf(const RowProgram &program) {
   return needs;
 }
 
-/// Whether an offset, of a loop's counter or computed from one, changes with `counter`.
-static bool dependsOn(OpFoldResult offset, Value counter) {
-  auto value = dyn_cast<Value>(offset);
-  if (!value || value == counter)
-    return value != nullptr;
-  auto apply = value.getDefiningOp<affine::AffineApplyOp>();
-  return apply && llvm::any_of(apply.getMapOperands(),
-                               [&](Value operand) { return dependsOn(operand, counter); });
-}
-
-static constexpr int64_t kCacheLineBytes = 128;
-
-/// Bytes an element that neighbouring rows load anew where `loop` is the one that they differ in.
-static int64_t newBytes(const RowProgram &program, scf::ForOp loop) {
-  int64_t bytes = 0;
-  for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>())
-    if (program.isLoaded(slice) && isWide(slice) &&
-        llvm::any_of(slice.getMixedOffsets(), [&](OpFoldResult offset) {
-          return dependsOn(offset, loop.getInductionVar());
-        }))
-      bytes += bytesOf(getElementTypeOrSelf(slice.getType()));
-  return bytes;
-}
-
-/// The loops in the order in which rows are numbered, the fastest first: the one whose neighbours
-/// share the most of what they load, as a rotary embedding's tables are for all heads, then inner
-/// before outer ones. What neighbours share comes out of the multiprocessor's own cache.
-static SmallVector<scf::ForOp> orderOf(const RowProgram &program) {
-  SmallVector<scf::ForOp> order(llvm::reverse(program.loops));
-  // Sums take each section's rows together; and rows shorter than a line of the caches need the
-  // rest of the line to be their neighbours'.
-  if (!program.accumulators.empty() ||
-      program.columns * needsOf(program).narrowestBytes < kCacheLineBytes)
-    return order;
-  auto fastest = llvm::min_element(order, [&](scf::ForOp a, scf::ForOp b) {
-    return newBytes(program, a) < newBytes(program, b);
-  });
-  std::rotate(order.begin(), fastest, std::next(fastest));
-  return order;
-}
-
 namespace {
 
 class Emitter {
 public:
   Emitter(const RowProgram &program, ArrayRef<MemRefType> stored, gpu::GPUModuleOp module,
           StringRef name)
-      : program(program), shape(shapeFor(needsOf(program))), order(orderOf(program)),
+      : program(program), shape(shapeFor(needsOf(program))), order(rowOrder(program, shape)),
         b(OpBuilder::atBlockEnd(module.getBody()), program.outer()->getLoc()),
         rowValues(program, shape.vector, b) {
     kernel.shape = shape;
@@ -217,7 +177,7 @@ private:
     // of a block takes part in each round: rounds have barriers.
     const int64_t stride = blocksOfSection * shape.rowsPerBlock;
     const bool mayBePast = rowsOfSection % (stride * shape.rowsPerThread) != 0;
-    for (tensor::ExtractSliceOp slice : loadedSlices())
+    for (tensor::ExtractSliceOp slice : program.loads())
       kernel.loadedAhead.insert(slice.getSource());
     auto loadRound = [&](Value first) {
       SmallVector<Value> loads;
@@ -327,21 +287,13 @@ private:
     return pieces;
   }
 
-  SmallVector<tensor::ExtractSliceOp> loadedSlices() {
-    SmallVector<tensor::ExtractSliceOp> slices;
-    for (auto slice : program.inner().getBody()->getOps<tensor::ExtractSliceOp>())
-      if (program.isLoaded(slice))
-        slices.push_back(slice);
-    return slices;
-  }
-
   /// Loads the thread's pieces of every slice that the body reads, of `row` or, past the end, of
   /// the last row.
   SmallVector<Value> loadRow(Value row) {
     setRow(row, /*mayBePast=*/true);
     SmallVector<Piece> pieces = makePieces();
     SmallVector<Value> loads;
-    for (tensor::ExtractSliceOp slice : loadedSlices()) {
+    for (tensor::ExtractSliceOp slice : program.loads()) {
       if (!isWide(slice))
         loads.push_back(rowValues.load(slice, nullptr));
       else
@@ -359,7 +311,7 @@ private:
     SmallVector<Piece> pieces = makePieces();
     if (!loads.empty()) {
       auto next = loads.begin();
-      for (tensor::ExtractSliceOp slice : loadedSlices()) {
+      for (tensor::ExtractSliceOp slice : program.loads()) {
         if (!isWide(slice))
           rowValues.setScalar(slice, *next++);
         else
@@ -389,7 +341,7 @@ private:
   void keepPacked(SmallVector<Piece> &pieces) {
     for (Piece &piece : pieces) {
       llvm::DenseMap<Value, Value> loads;
-      for (tensor::ExtractSliceOp slice : loadedSlices())
+      for (tensor::ExtractSliceOp slice : program.loads())
         if (isWide(slice))
           loads[slice] = b.opaque(piece.values.lookup(slice));
       piece.values = std::move(loads);

@@ -36,6 +36,14 @@ bool RowProgram::isLoaded(tensor::ExtractSliceOp slice) const {
   return !llvm::is_contained(scf::ForOp(loops.back()).getRegionIterArgs(), slice.getSource());
 }
 
+SmallVector<tensor::ExtractSliceOp> RowProgram::loads() const {
+  SmallVector<tensor::ExtractSliceOp> slices;
+  for (auto slice : inner().getBody()->getOps<tensor::ExtractSliceOp>())
+    if (isLoaded(slice))
+      slices.push_back(slice);
+  return slices;
+}
+
 namespace {
 
 class Reader {

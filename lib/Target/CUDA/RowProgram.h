@@ -67,6 +67,8 @@ struct RowProgram {
   int64_t sections() const;
   /// Whether a slice of the body is a row to load, and no part of what a result was.
   bool isLoaded(mlir::tensor::ExtractSliceOp slice) const;
+  /// All that are.
+  llvm::SmallVector<mlir::tensor::ExtractSliceOp> loads() const;
   /// Whether an op of the body is a reduction over rows.
   bool isAccumulator(mlir::linalg::GenericOp op) const;
   /// The value that the nest's `result` starts from.

@@ -140,7 +140,7 @@ private:
   /// one after another, whatever stream they are on: behind offloaded values the compute stream
   /// would wait for all of those.
   bool copiesByKernel() const { return inList && !copied.empty(); }
-  void copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const char *what);
+  void copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const std::string &what);
   void forgetCopies();
   /// Waits until the stream is empty or has failed.
   CUresult drain();

@@ -86,9 +86,10 @@ void CudaDevice::adamW(const AdamW &how, const AdamWShard &shard) {
         params, "AdamW");
 }
 
-void CudaDevice::copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const char *what) {
+void CudaDevice::copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes,
+                              const std::string &what) {
   void *params[] = {&to, &from, &bytes};
-  start(copyKernel, bytes / 16 + 1, params, what);
+  start(copyKernel, bytes / 16 + 1, params, what.c_str());
 }
 
 void CudaDevice::report(uint32_t what) {

@@ -103,6 +103,8 @@ TEST(Elementwise, ComplementaryErrorFunction) {
   Tensor output = tasks.run({input})[0];
   for (int64_t i = 0; i < input.size(); ++i)
     EXPECT_NEAR(output[i], std::erfc(static_cast<float>(input[i])), 2.5e-7) << input[i];
+  input[0] = notANumber;
+  EXPECT_TRUE(std::isnan(tasks.run({input})[0][0]));
 }
 
 TEST(Elementwise, BinaryOpsAndBroadcast) {

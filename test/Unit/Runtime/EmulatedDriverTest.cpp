@@ -105,10 +105,10 @@ TEST(EmulatedDriver, MultipliesAsTheConformanceSuiteHasIt) {
 TEST(EmulatedDriver, TrainsAsTheReference) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe");
   for (const char *lists : {"graph", "issue"}) {
-    Result result =
-        execute({self, "--gtest_filter=Worlds/Training.*:Resume.*:Offload.*:Run.SameBitsTwice:Run.Shuffle*:"
-                       "Run.Trace*:Poison.*:BadStep.*:Gpu.*"},
-                emulated({"BIGMAC_CUDA_LISTS=" + std::string(lists)}));
+    Result result = execute(
+        {self, "--gtest_filter=Worlds/Training.*:Resume.*:Offload.*:Run.SameBitsTwice:Run.Shuffle*:"
+               "Run.Trace*:Poison.*:BadStep.*:Gpu.*"},
+        emulated({"BIGMAC_CUDA_LISTS=" + std::string(lists)}));
     EXPECT_EQ(result.status, 0) << lists << result.out << result.err;
     EXPECT_THAT(result.out, HasSubstr("[       OK ] Worlds/Training.EqualsReference/7"));
     EXPECT_EQ(result.out.find("SKIPPED"), std::string::npos) << result.out;

@@ -176,6 +176,15 @@ CUdeviceptr map(int file, size_t bytes) {
 
 } // namespace
 
+bool bigmac::test::isReachable(const void *memory) {
+  Call call(driver);
+  auto at = reinterpret_cast<CUdeviceptr>(memory);
+  auto next = memories.upper_bound(at);
+  bool isOnDevice =
+      next != memories.begin() && at < std::prev(next)->first + std::prev(next)->second.bytes;
+  return isOnDevice || isPinned(memory);
+}
+
 void bigmac::test::enqueue(CUstream stream, Operation operation) {
   Call call(driver);
   add(stream, std::move(operation));

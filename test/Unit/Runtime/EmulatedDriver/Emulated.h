@@ -16,6 +16,9 @@ using Operation = std::function<bool()>;
 using Kernel = std::function<Operation(void **arguments)>;
 Kernel findKernel(const std::string &name);
 
+/// Whether kernels reach these bytes: in the device's memory, or pinned.
+bool isReachable(const void *memory);
+
 /// Adds to what a stream does.
 void enqueue(CUstream stream, Operation operation);
 

@@ -11,6 +11,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <tuple>
@@ -86,6 +88,16 @@ template <typename... Arguments> Kernel kernel(void (*function)(Arguments...)) {
   };
 }
 
+/// Of the host's memory a GPU reads and writes what is pinned only.
+Operation launchCopy(void **arguments) {
+  for (int i : {0, 1})
+    if (void *memory = *static_cast<void **>(arguments[i]); !isReachable(memory)) {
+      std::fprintf(stderr, "bm_copy: the GPU does not reach %p\n", memory);
+      std::abort();
+    }
+  return kernel(copy)(arguments);
+}
+
 } // namespace
 
 Kernel bigmac::test::findKernel(const std::string &name) {
@@ -96,7 +108,7 @@ Kernel bigmac::test::findKernel(const std::string &name) {
       {"bm_scale", kernel(scale)},
       {"bm_adamw", kernel(adamW)},
       {"bm_report", kernel(report)},
-      {"bm_copy", kernel(copy)},
+      {"bm_copy", launchCopy},
       {"bm_random", kernel(random)},
       {"fixture_embed", kernel(fixture_embed)},
       {"fixture_forward", kernel(fixture_forward)},

@@ -1,0 +1,19 @@
+//===- RowOrder.h - Which rows of a kernel are neighbours -------*- C++ -*-===//
+
+#ifndef BIGMAC_TARGET_CUDA_ROWORDER_H
+#define BIGMAC_TARGET_CUDA_ROWORDER_H
+
+#include "KernelShape.h"
+#include "RowProgram.h"
+
+namespace bigmac::cuda {
+
+/// The loops of a nest, the one first whose counter changes from a row to the next, as a kernel
+/// numbers them. That is the innermost one, then outwards; but where the rows of a block share more
+/// of what they load along another loop, as all heads do a rotary embedding's tables, that one
+/// comes first: what a block shares comes out of its multiprocessor's cache.
+llvm::SmallVector<mlir::scf::ForOp> rowOrder(const RowProgram &program, const KernelShape &shape);
+
+} // namespace bigmac::cuda
+
+#endif // BIGMAC_TARGET_CUDA_ROWORDER_H
