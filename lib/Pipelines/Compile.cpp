@@ -212,10 +212,8 @@ LogicalResult bigmac::printLLVM(ModuleOp module, const CompileOptions &options,
   CPUOptions cpu;
   cpu.cpu = options.cpu;
   if (options.target == "cuda") {
-    CUDAOptions cuda;
-    cuda.workspace = options.workspace;
     cpu.cpu = "generic";
-    if (failed(lowerForCUDA(*tasks, cuda, infos)))
+    if (failed(lowerForCUDA(*tasks, cudaOptions(options), infos)))
       return failure();
   } else if (failed(lowerForCPU(*tasks, infos))) {
     return failure();

@@ -45,7 +45,7 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
     return "";
   os << BIGMAC_VERSION << " " << status.getSize() << " "
      << status.getLastModificationTime().time_since_epoch().count() << "\n";
-  os << options.target << " " << options.workspace << " ";
+  os << options.target << " " << options.workspace << " " << options.epilogues << " ";
   os << (options.cpu == "native" ? llvm::sys::getHostCPUName() : StringRef(options.cpu)) << "\n";
   OpPrintingFlags flags;
   flags.enableDebugInfo(false);
@@ -55,15 +55,16 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
          llvm::utohexstr(rt::hash64(text.data(), text.size(), 2), /*LowerCase=*/true, 16);
 }
 
-static CUDAOptions cudaOptions(const CompileOptions &options) {
+CUDAOptions bigmac::cudaOptions(const CompileOptions &options) {
   CUDAOptions cuda;
   cuda.workspace = options.workspace;
+  cuda.libraries.epilogues = options.epilogues != "none";
   return cuda;
 }
 
 LogicalResult bigmac::planWorkspaces(ModuleOp tasks, const CompileOptions &options,
                                      SmallVectorImpl<TaskInfo> &infos) {
-  return options.target == "cuda" ? planWorkspacesForCUDA(tasks, infos)
+  return options.target == "cuda" ? planWorkspacesForCUDA(tasks, cudaOptions(options), infos)
                                   : planWorkspacesForCPU(tasks, infos);
 }
 

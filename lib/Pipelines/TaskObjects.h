@@ -5,12 +5,16 @@
 
 #include "bigmac/Pipelines/Compile.h"
 #include "bigmac/Target/CPU.h"
+#include "bigmac/Target/CUDA.h"
 #include "mlir/IR/OwningOpRef.h"
 
 namespace bigmac {
 
 /// A module with the functions that the tasks of `module`'s program call, and nothing else.
 mlir::OwningOpRef<mlir::ModuleOp> taskFunctions(mlir::ModuleOp module);
+
+/// For the CUDA target.
+CUDAOptions cudaOptions(const CompileOptions &options);
 
 /// What the target's code of the functions in `tasks` needs beside its buffers; `tasks` are of no
 /// further use.

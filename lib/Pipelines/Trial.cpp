@@ -115,7 +115,8 @@ LogicalResult Trials::planWorkspaces(ModuleOp copy, Trial &trial) {
       function.erase();
   }
   SmallVector<TaskInfo> infos;
-  if (!tasks->getOps<func::FuncOp>().empty() && failed(bigmac::planWorkspaces(*tasks, options, infos)))
+  if (!tasks->getOps<func::FuncOp>().empty() &&
+      failed(bigmac::planWorkspaces(*tasks, options, infos)))
     return failure();
   for (const TaskInfo &info : infos)
     known[texts[info.name]] = info.workspaceBytes;

@@ -1,6 +1,8 @@
 // A bias's gradient is summed by the product of its weight's, where both are bf16 and no kernel of ours makes what they
 // are of.
 // RUN: bigmac-opt %s --convert-nn-to-cuda | FileCheck %s
+// RUN: bigmac-opt %s --convert-nn-to-cuda=epilogues=false | FileCheck %s --check-prefix=NONE --implicit-check-not=cuda.matmul_
+// NONE: module
 
 // A weight [out, in]: its gradient is the cotangent, transposed, times the input.
 // CHECK-LABEL: func.func @transposed

@@ -1,6 +1,8 @@
 // A gelu, or the product with its derivative, is the last step of the product before it: in bf16, of the tanh form, where
 // rows are multiples of 16 bytes.
 // RUN: bigmac-opt %s --convert-nn-to-cuda | FileCheck %s
+// RUN: bigmac-opt %s --convert-nn-to-cuda=epilogues=false | FileCheck %s --check-prefix=NONE --implicit-check-not=cuda.matmul_
+// NONE: module
 
 // What gelu is of is needed by the backward: it is a result of the product, too.
 // CHECK-LABEL: func.func @saved

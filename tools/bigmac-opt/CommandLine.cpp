@@ -84,6 +84,11 @@ static void declare(CLI::App &app, CommandLine &options) {
                  "Projections of one value become one product: none, auto (for CUDA) or all")
       ->check(choice({"none", "auto", "all"}))
       ->capture_default_str();
+  app.add_option(
+         "--epilogues", options.epilogues,
+         "What libraries compute at the end of a product (CUDA): none, or auto (what they can)")
+      ->check(choice({"none", "auto"}))
+      ->capture_default_str();
   app.add_option("--memory-limit", options.memoryLimit, "Bytes a rank may use (0: any)")
       ->check(checkWhole<int64_t>);
   app.add_option("--recompute", options.recompute,

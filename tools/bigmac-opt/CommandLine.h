@@ -16,7 +16,7 @@ struct CommandLine {
   std::string input = "-", output, target = "cpu", schedule = "bigmac", loss, precision = "fp32",
               master = "fp32", grads = "fp32", compileTo, report, profile, cpu = "native",
               cacheFolder, lossWeight, device = "cpu", recompute = "auto", offload = "auto",
-              packProjections = "auto";
+              packProjections = "auto", epilogues = "auto";
   int64_t ranks = 1, replicas = 1, chunks = 1, microbatches = 0, effort = 1, memoryLimit = 0,
           hostLimit = 0, workspace = 0, world = 0, globalBatch = 0;
   std::vector<std::string> dims, components, freeze, train;

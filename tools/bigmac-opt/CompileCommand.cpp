@@ -216,6 +216,8 @@ static std::string canonicalOptions(const CommandLine &options) {
     os << " --memory-limit=" << options.memoryLimit;
   if (options.packProjections != "auto")
     os << " --pack-projections=" << options.packProjections;
+  if (options.epilogues != "auto")
+    os << " --epilogues=" << options.epilogues;
   if (options.recompute != "auto")
     os << " --recompute=" << options.recompute;
   if (options.offload != "auto")
@@ -287,6 +289,7 @@ static LogicalResult run(MLIRContext &context, CommandLine options, llvm::Source
   compile.profile = options.profile;
   compile.memoryLimit = options.memoryLimit;
   compile.packProjections = options.packProjections;
+  compile.epilogues = options.epilogues;
   compile.recompute = options.recompute;
   compile.offload = options.offload;
   compile.hostLimit = options.hostLimit;

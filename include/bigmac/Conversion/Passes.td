@@ -37,7 +37,9 @@ def ConvertNNToCUDA : Pass<"convert-nn-to-cuda", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"attentionLibrary", "attention-library", "bool", "true",
-           "Leave attention to cuDNN where that has it">
+           "Leave attention to cuDNN where that has it">,
+    Option<"epilogues", "epilogues", "bool", "true",
+           "Make gelu and the sums of biases' gradients parts of products">
   ];
   let dependentDialects = [
     "::bigmac::cuda::CUDADialect", "::mlir::arith::ArithDialect",

@@ -39,6 +39,8 @@ struct CompileOptions {
   /// Which projections of one value become one product: "none", "all", or "auto": all where the
   /// target gains by it.
   std::string packProjections = "auto";
+  /// What libraries compute at the end of a product: "none", or "auto": what they can.
+  std::string epilogues = "auto";
   /// Prefer schedules that lose little when times vary.
   bool robust = false;
   /// ROLE=GLOB, see pipeline-partition.

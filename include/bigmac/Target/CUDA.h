@@ -37,11 +37,18 @@ struct CUDAKernelOptions : mlir::PassPipelineOptions<CUDAKernelOptions> {
 /// Dialects, interfaces and translations that the passes need, beside nn.
 void registerCUDADialects(mlir::DialectRegistry &registry);
 
+/// What is left to libraries beside matrix products.
+struct CUDALibraryOptions {
+  /// Attention that cuDNN takes; without a value, where the runtime was built with it.
+  std::optional<bool> attention;
+  /// What cuBLASLt may compute at the end of a product: gelu, its derivative, sums of biases'
+  /// gradients.
+  bool epilogues = true;
+};
+
 /// Task functions on tensors to tasks that launch kernels over rows, kernels of
-/// `gpu.module @kernels`, beside matrix products and what no such kernel computes. Attention that
-/// cuDNN takes is a library call, where the runtime was built with it or `attentionLibrary` says so.
-void buildCUDATaskPipeline(mlir::OpPassManager &passes,
-                           std::optional<bool> attentionLibrary = std::nullopt);
+/// `gpu.module @kernels`, beside matrix products and what no such kernel computes.
+void buildCUDATaskPipeline(mlir::OpPassManager &passes, const CUDALibraryOptions &libraries = {});
 
 /// From there to buffers: everything is a launch or an op of `cuda`. The last argument of each task
 /// is its workspace.
@@ -58,13 +65,14 @@ struct CUDAOptions {
   std::string chip = "sm_90", features = "+ptx80";
   /// Bytes for library calls; 0: what they are known to want.
   uint64_t workspace = 0;
+  CUDALibraryOptions libraries;
 };
 
 /// Whether this compiler was built with a CUDA toolkit; what is missing in `why`.
 bool hasCUDA(std::string &why);
 
 /// As the functions for CPUs in CPU.h. Errors are diagnostics at the op at fault.
-mlir::LogicalResult planWorkspacesForCUDA(mlir::ModuleOp tasks,
+mlir::LogicalResult planWorkspacesForCUDA(mlir::ModuleOp tasks, const CUDAOptions &options,
                                           mlir::SmallVectorImpl<TaskInfo> &infos);
 mlir::LogicalResult lowerForCUDA(mlir::ModuleOp tasks, const CUDAOptions &options,
                                  mlir::SmallVectorImpl<TaskInfo> &infos);

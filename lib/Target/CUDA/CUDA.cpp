@@ -16,9 +16,10 @@ bool bigmac::hasCUDA(std::string &why) {
   return why.empty();
 }
 
-LogicalResult bigmac::planWorkspacesForCUDA(ModuleOp tasks, SmallVectorImpl<TaskInfo> &infos) {
+LogicalResult bigmac::planWorkspacesForCUDA(ModuleOp tasks, const CUDAOptions &options,
+                                            SmallVectorImpl<TaskInfo> &infos) {
   PassManager toBuffers(tasks.getContext());
-  buildCUDATaskPipeline(toBuffers);
+  buildCUDATaskPipeline(toBuffers, options.libraries);
   buildCUDABufferPipeline(toBuffers);
   if (failed(toBuffers.run(tasks)))
     return failure();
@@ -28,7 +29,7 @@ LogicalResult bigmac::planWorkspacesForCUDA(ModuleOp tasks, SmallVectorImpl<Task
 
 LogicalResult bigmac::lowerForCUDA(ModuleOp tasks, const CUDAOptions &options,
                                    SmallVectorImpl<TaskInfo> &infos) {
-  if (failed(planWorkspacesForCUDA(tasks, infos)))
+  if (failed(planWorkspacesForCUDA(tasks, options, infos)))
     return failure();
   PassManager toLLVM(tasks.getContext());
   CUDAKernelOptions kernels;

@@ -49,12 +49,13 @@ void bigmac::registerCUDADialects(DialectRegistry &registry) {
   registerNVVMDialectTranslation(registry);
 }
 
-void bigmac::buildCUDATaskPipeline(OpPassManager &passes, std::optional<bool> attentionLibrary) {
+void bigmac::buildCUDATaskPipeline(OpPassManager &passes, const CUDALibraryOptions &libraries) {
   passes.addPass(createTaskDestinations());
   passes.nest<func::FuncOp>().addPass(createTaskAccumulateFirst());
   passes.nest<func::FuncOp>().addPass(createTaskRaiseConcats());
   ConvertNNToCUDAOptions conversion;
-  conversion.attentionLibrary = attentionLibrary.value_or(BIGMAC_CUDA_ATTENTION);
+  conversion.attentionLibrary = libraries.attention.value_or(BIGMAC_CUDA_ATTENTION);
+  conversion.epilogues = libraries.epilogues;
   passes.addPass(createConvertNNToCUDA(conversion));
   passes.addPass(createConvertNNToLinalg());
   OpPassManager &functions = passes.nest<func::FuncOp>();

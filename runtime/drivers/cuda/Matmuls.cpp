@@ -278,7 +278,8 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
       lt.cublasLtMatmulAlgoGetHeuristic(handle, matmul.product, matmul.b, matmul.a, matmul.c,
                                         matmul.c, preference, count, results.data(), &found);
   lt.cublasLtMatmulPreferenceDestroy(preference);
-  lt.check(code, what);
+  if (code != CUBLAS_STATUS_NOT_SUPPORTED)
+    lt.check(code, what);
   std::vector<Algorithm> algorithms;
   for (int i = 0; i < found; ++i)
     if (results[i].state == CUBLAS_STATUS_SUCCESS &&
@@ -287,7 +288,9 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
   if (algorithms.empty())
     throw RuntimeError("cuBLASLt: " + describe(matmul.what) + ": it has no algorithm with " +
                        std::to_string(space.workspaceBytes) + " bytes of workspace on " +
-                       space.title + "; compile with a larger --workspace");
+                       space.title + "; compile with " +
+                       (isAlwaysAligned(matmul.what) ? "--epilogues=none, or with " : "") +
+                       "a larger --workspace");
   return algorithms;
 }
 

@@ -138,7 +138,7 @@ bool test::isForCPU() { return false; }
 LogicalResult test::compileTasks(ModuleOp module, const std::string &cpu, const std::string &path,
                                  SmallVector<TaskInfo> &infos, SmallVector<std::string> &more) {
   PassManager toKernels(module.getContext());
-  buildCUDATaskPipeline(toKernels, /*attentionLibrary=*/true);
+  buildCUDATaskPipeline(toKernels, {.attention = true});
   buildCUDABufferPipeline(toKernels);
   if (failed(toKernels.run(module)))
     return failure();

@@ -18,6 +18,11 @@
 // TASKS-COUNT-2: then gelu_backward aux
 // KEPT: summing a into
 // FP32-NOT: then gelu
+
+// Without epilogues these are kernels.
+// RUN: bigmac-opt %s --target=cuda --microbatches=2 --precision=bf16 --grads=bf16 --master=none --compile-to=llvm -o %t/auto.mlir
+// RUN: bigmac-opt %s --target=cuda --microbatches=2 --precision=bf16 --grads=bf16 --master=none --compile-to=llvm -o %t/none.mlir --epilogues=none
+// RUN: not cmp -s %t/auto.mlir %t/none.mlir
 nn.parameter trained @table : tensor<24x16xf32> = dense<1.0> : tensor<24x16xf32>
 nn.parameter trained @w0 : tensor<64x16xf32> = dense<1.0> : tensor<64x16xf32>
 nn.parameter trained @b0 : tensor<64xf32> = dense<1.0> : tensor<64xf32>

@@ -100,6 +100,14 @@ TEST(EmulatedDriver, MultipliesAsTheConformanceSuiteHasIt) {
   EXPECT_EQ(result.out.find("SKIPPED"), std::string::npos) << result.out;
 }
 
+TEST(EmulatedDriver, SaysWhatToDoWithoutAnEpilogue) {
+  Result result = execute({BM_CTS_CUDA_PROGRAM, "--gtest_filter=*CudaMatmul*/Bf16SavedGelu"},
+                          emulated({"BM_EMULATED_EPILOGUES=none"}));
+  EXPECT_NE(result.status, 0);
+  EXPECT_THAT(result.out, HasSubstr("cuBLASLt: matmul 96 x 80 x 64"));
+  EXPECT_THAT(result.out, HasSubstr("compile with --epilogues=none, or with a larger --workspace"));
+}
+
 /// The tests of whole runs, with the fixture as a program for GPUs, as scripts/gpu-suite.sh has
 /// them.
 TEST(EmulatedDriver, TrainsAsTheReference) {

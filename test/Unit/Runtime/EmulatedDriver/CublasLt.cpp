@@ -120,8 +120,13 @@ struct Call {
   }
 };
 
-/// Whether the operands of the epilogue are as they must be.
+/// Whether the operands of the epilogue are as they must be. With BM_EMULATED_EPILOGUES=none the
+/// library has none but biases.
 bool isSupported(const Product &product, const Layout &d) {
+  const char *epilogues = std::getenv("BM_EMULATED_EPILOGUES");
+  if (epilogues && std::string(epilogues) == "none" &&
+      product.epilogue != CUBLASLT_EPILOGUE_DEFAULT && product.epilogue != CUBLASLT_EPILOGUE_BIAS)
+    return false;
   bool hasSums =
       product.epilogue == CUBLASLT_EPILOGUE_BGRADA || product.epilogue == CUBLASLT_EPILOGUE_BGRADB;
   if ((product.has(CUBLASLT_EPILOGUE_BIAS) || hasSums) && !product.bias)
