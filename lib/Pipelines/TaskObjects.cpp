@@ -45,7 +45,9 @@ static std::string contentKey(ModuleOp tasks, const CompileOptions &options) {
     return "";
   os << BIGMAC_VERSION << " " << status.getSize() << " "
      << status.getLastModificationTime().time_since_epoch().count() << "\n";
-  os << options.target << " " << options.workspace << " " << options.epilogues << " ";
+  os << options.target << " ";
+  if (options.target == "cuda")
+    os << options.workspace << " " << options.epilogues << " ";
   os << (options.cpu == "native" ? llvm::sys::getHostCPUName() : StringRef(options.cpu)) << "\n";
   OpPrintingFlags flags;
   flags.enableDebugInfo(false);

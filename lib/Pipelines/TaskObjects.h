@@ -13,7 +13,7 @@ namespace bigmac {
 /// A module with the functions that the tasks of `module`'s program call, and nothing else.
 mlir::OwningOpRef<mlir::ModuleOp> taskFunctions(mlir::ModuleOp module);
 
-/// For the CUDA target.
+/// What the CUDA target is told.
 CUDAOptions cudaOptions(const CompileOptions &options);
 
 /// What the target's code of the functions in `tasks` needs beside its buffers; `tasks` are of no

@@ -69,7 +69,8 @@ def main():
     device = torch.empty(size, device="cuda", dtype=torch.uint8)
     print(f"from the host: {size / seconds(lambda: device.copy_(host, True), 3) / 1e9:.4g} GB/s")
     print(f"to the host: {size / seconds(lambda: host.copy_(device, True), 3) / 1e9:.4g} GB/s")
-    other_host, other, stream = torch.empty_like(host, pin_memory=True), torch.empty_like(device), torch.cuda.Stream()
+    other_host, other = torch.empty_like(host, pin_memory=True), torch.empty_like(device)
+    stream = torch.cuda.Stream()
 
     def both():
         stream.wait_stream(torch.cuda.current_stream())

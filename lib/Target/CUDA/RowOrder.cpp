@@ -2,7 +2,6 @@
 
 #include "RowOrder.h"
 
-#include "KernelBuilder.h"
 #include "RowValues.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -29,48 +28,55 @@ static bool dependsOn(OpFoldResult offset, Value counter) {
 /// ones need their neighbours in memory as neighbours, or what else is in their lines is loaded for
 /// nothing.
 template <typename SliceOp>
-static bool fillsLines(SliceOp slice, RankedTensorType whole, int64_t columns) {
+static bool isLong(SliceOp slice, RankedTensorType whole, int64_t columns) {
   return !slice.getDroppedDims().test(whole.getRank() - 1) &&
          columns * bytesOf(whole.getElementType()) >= cacheLineBytes;
 }
 
-static bool allFillLines(const RowProgram &program) {
+static bool areLong(const RowProgram &program) {
   return llvm::all_of(program.loads(),
                       [&](tensor::ExtractSliceOp slice) {
                         return !isWide(slice) ||
-                               fillsLines(slice, slice.getSourceType(), program.columns);
+                               isLong(slice, slice.getSourceType(), program.columns);
                       }) &&
          llvm::all_of(program.stores, [&](const RowStore &store) {
-           return !isWide(store.source()) ||
-                  fillsLines(store.insert, store.type(), program.columns);
+           return !isWide(store.source()) || isLong(store.insert, store.type(), program.columns);
          });
 }
 
-/// What `rows` rows load, in bytes for each of their columns, where they differ in `loop` first.
-static int64_t bytesLoaded(const RowProgram &program, scf::ForOp loop, int64_t rows) {
-  const int64_t together = std::min(rows, *getConstantIntValue(loop.getUpperBound()));
+/// What `rows` consecutive rows load, in bytes for each of their columns, where rows are numbered
+/// in this order.
+static int64_t bytesLoaded(const RowProgram &program, ArrayRef<scf::ForOp> order, int64_t rows) {
   int64_t bytes = 0;
   for (tensor::ExtractSliceOp slice : program.loads()) {
     if (!isWide(slice))
       continue;
-    bool isShared = llvm::none_of(slice.getMixedOffsets(), [&](OpFoldResult offset) {
-      return dependsOn(offset, loop.getInductionVar());
-    });
-    bytes += bytesOf(getElementTypeOrSelf(slice.getType())) *
-             (isShared ? (rows + together - 1) / together : rows);
+    int64_t left = rows, distinct = 1;
+    for (scf::ForOp loop : order) {
+      const int64_t turns = std::min(left, *getConstantIntValue(loop.getUpperBound()));
+      if (llvm::any_of(slice.getMixedOffsets(), [&](OpFoldResult offset) {
+            return dependsOn(offset, loop.getInductionVar());
+          }))
+        distinct *= turns;
+      left = (left + turns - 1) / turns;
+    }
+    bytes += bytesOf(getElementTypeOrSelf(slice.getType())) * std::min(distinct, rows);
   }
   return bytes;
 }
 
 SmallVector<scf::ForOp> cuda::rowOrder(const RowProgram &program, const KernelShape &shape) {
-  SmallVector<scf::ForOp> order(llvm::reverse(program.loops));
+  const SmallVector<scf::ForOp> outwards(llvm::reverse(program.loops));
   // Sums take each section's rows together.
-  if (!program.accumulators.empty() || shape.rowsPerBlock == 1 || !allFillLines(program))
-    return order;
-  auto first = llvm::min_element(order, [&](scf::ForOp a, scf::ForOp b) {
-    return bytesLoaded(program, a, shape.rowsPerBlock) <
-           bytesLoaded(program, b, shape.rowsPerBlock);
-  });
-  std::rotate(order.begin(), first, std::next(first));
-  return order;
+  if (!program.accumulators.empty() || !areLong(program))
+    return outwards;
+  const int64_t rows = shape.rowsPerBlock * shape.rowsPerThread;
+  SmallVector<scf::ForOp> best = outwards;
+  for (size_t i = 1; i < outwards.size(); ++i) {
+    SmallVector<scf::ForOp> order = outwards;
+    std::rotate(order.begin(), order.begin() + i, order.begin() + i + 1);
+    if (bytesLoaded(program, order, rows) < bytesLoaded(program, best, rows))
+      best = order;
+  }
+  return best;
 }

@@ -248,8 +248,8 @@ static std::string bytesAt(uint64_t bytes, uint64_t offset) {
 
 void CudaDevice::upload(uint64_t offset, const void *source, uint64_t bytes) {
   if (bytes && copiesByKernel())
-    return copyByKernel(at(offset), reinterpret_cast<CUdeviceptr>(source), bytes,
-                        "upload of " + bytesAt(bytes, offset));
+    return copyByKernel(at(offset), reinterpret_cast<CUdeviceptr>(source), bytes, "an upload",
+                        [&] { return "upload of " + bytesAt(bytes, offset); });
   pace();
   if (bytes)
     check(api.cuMemcpyHtoDAsync(at(offset), source, bytes, stream),
@@ -258,8 +258,8 @@ void CudaDevice::upload(uint64_t offset, const void *source, uint64_t bytes) {
 
 void CudaDevice::download(void *target, uint64_t offset, uint64_t bytes) {
   if (bytes && copiesByKernel())
-    return copyByKernel(reinterpret_cast<CUdeviceptr>(target), at(offset), bytes,
-                        "download of " + bytesAt(bytes, offset));
+    return copyByKernel(reinterpret_cast<CUdeviceptr>(target), at(offset), bytes, "a download",
+                        [&] { return "download of " + bytesAt(bytes, offset); });
   pace();
   if (bytes)
     check(api.cuMemcpyDtoHAsync(target, at(offset), bytes, stream),
@@ -332,7 +332,7 @@ void CudaDevice::pace() {
 }
 
 void CudaDevice::synchronize() {
-  inList = false; // also of one that an exception left
+  inList = false; // an exception may have left a list before its end
   if (looksForIndexErrors)
     check(api.cuMemcpyDtoHAsync(indexError, scratch + kIndexError, sizeof(*indexError), stream),
           [] { return "asking what kernels have found"; });

@@ -121,7 +121,9 @@ private:
   static constexpr uint64_t kScratchBytes = kIndexError + sizeof(cuda::IndexErrorRecord);
 
   CUfunction function(CUmodule module, const char *name, const char *whose);
-  void start(CUfunction kernel, uint64_t threads, void **params, const char *what);
+  /// `details`: of an error, where `what` does not say enough.
+  void start(CUfunction kernel, uint64_t threads, void **params, const char *what,
+             const std::function<std::string()> &details = nullptr);
   CUresult launchSum(CUstream on, void *target, std::span<const void *const> sources,
                      uint64_t elements, bm_dtype type);
   /// Checks a call's status; waits for it first in CudaLists::Check.
@@ -140,7 +142,8 @@ private:
   /// one after another, whatever stream they are on: behind offloaded values the compute stream
   /// would wait for all of those.
   bool copiesByKernel() const { return inList && !copied.empty(); }
-  void copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const std::string &what);
+  void copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const char *what,
+                    const std::function<std::string()> &details);
   void forgetCopies();
   /// Waits until the stream is empty or has failed.
   CUresult drain();

@@ -14,12 +14,13 @@ static unsigned blocksOf(uint64_t threads) {
       std::clamp<uint64_t>((threads + cuda::kBlock - 1) / cuda::kBlock, 1, cuda::kMostBlocks));
 }
 
-void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const char *what) {
+void CudaDevice::start(CUfunction kernel, uint64_t threads, void **params, const char *what,
+                       const std::function<std::string()> &details) {
   pace();
   beginCall();
   check(api.cuLaunchKernel(kernel, blocksOf(threads), 1, 1, cuda::kBlock, 1, 1, 0, stream, params,
                            nullptr),
-        [&] { return what; });
+        [&] { return details ? details() : std::string(what); });
   endCall([&] { return what; });
 }
 
@@ -86,10 +87,10 @@ void CudaDevice::adamW(const AdamW &how, const AdamWShard &shard) {
         params, "AdamW");
 }
 
-void CudaDevice::copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes,
-                              const std::string &what) {
+void CudaDevice::copyByKernel(CUdeviceptr to, CUdeviceptr from, uint64_t bytes, const char *what,
+                              const std::function<std::string()> &details) {
   void *params[] = {&to, &from, &bytes};
-  start(copyKernel, bytes / 16 + 1, params, what.c_str());
+  start(copyKernel, bytes / 16 + 1, params, what, details);
 }
 
 void CudaDevice::report(uint32_t what) {

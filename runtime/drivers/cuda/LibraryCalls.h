@@ -25,6 +25,8 @@ std::string describe(const bm_cuda_attention &attention);
 /// Whether its epilogue has a vector (bias or sums), and whether an auxiliary matrix.
 bool hasVector(const bm_cuda_matmul &matmul);
 bool hasAux(const bm_cuda_matmul &matmul);
+/// Whether its epilogue is one that programs compiled with --epilogues=none have kernels for.
+bool hasOptionalEpilogue(const bm_cuda_matmul &matmul);
 /// Whether its epilogue is one for operands at multiples of 16 bytes.
 bool isAlwaysAligned(const bm_cuda_matmul &matmul);
 

@@ -278,7 +278,7 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
       lt.cublasLtMatmulAlgoGetHeuristic(handle, matmul.product, matmul.b, matmul.a, matmul.c,
                                         matmul.c, preference, count, results.data(), &found);
   lt.cublasLtMatmulPreferenceDestroy(preference);
-  if (code != CUBLAS_STATUS_NOT_SUPPORTED)
+  if (code != CUBLAS_STATUS_NOT_SUPPORTED || !hasOptionalEpilogue(matmul.what))
     lt.check(code, what);
   std::vector<Algorithm> algorithms;
   for (int i = 0; i < found; ++i)
@@ -286,11 +286,11 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
         results[i].workspaceSize <= space.workspaceBytes)
       algorithms.push_back(results[i].algo);
   if (algorithms.empty())
-    throw RuntimeError("cuBLASLt: " + describe(matmul.what) + ": it has no algorithm with " +
-                       std::to_string(space.workspaceBytes) + " bytes of workspace on " +
-                       space.title + "; compile with " +
-                       (isAlwaysAligned(matmul.what) ? "--epilogues=none, or with " : "") +
-                       "a larger --workspace");
+    throw RuntimeError(
+        "cuBLASLt: " + describe(matmul.what) + ": it has no algorithm with " +
+        std::to_string(space.workspaceBytes) + " bytes of workspace on " + space.title +
+        "; compile with " +
+        (hasOptionalEpilogue(matmul.what) ? "--epilogues=none" : "a larger --workspace"));
   return algorithms;
 }
 
@@ -323,8 +323,10 @@ void Matmuls::prepare(Prepared &matmul, AlgorithmCache &cache) {
       for (size_t i = 0; i < proposals.size() && !chosen; ++i)
         chosen = fastest(matmul, {&proposals[i], 1});
     if (!chosen)
-      throw RuntimeError("cuBLASLt: " + describe(matmul.what) + ": none of its " +
-                         std::to_string(proposals.size()) + " algorithms runs on " + space.title);
+      throw RuntimeError(
+          "cuBLASLt: " + describe(matmul.what) + ": none of its " +
+          std::to_string(proposals.size()) + " algorithms runs on " + space.title +
+          (hasOptionalEpilogue(matmul.what) ? "; compile with --epilogues=none" : ""));
     cache.add(cacheKey(matmul), std::as_bytes(std::span(&*chosen, 1)));
   }
   matmul.algorithm = *chosen;

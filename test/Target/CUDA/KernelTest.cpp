@@ -241,18 +241,19 @@ TEST(Approximations, OfTheErrorFunction) {
   Tensor x({8, 512});
   for (int64_t i = 0; i < x.size(); ++i) // exact in bf16; 2^-24 to 7.75
     x[i] = std::ldexp((i & 1 ? -1.0 : 1.0) * double(32 + (i >> 1) % 31), int(i / 171) - 29);
-  x[0] = std::numeric_limits<double>::quiet_NaN();
-  x[1] = std::numeric_limits<double>::infinity();
-  x[2] = -x[1];
+  const int64_t special = x.size() - 3;
+  x[special] = std::numeric_limits<double>::infinity();
+  x[special + 1] = -x[special];
+  x[special + 2] = std::numeric_limits<double>::quiet_NaN();
   auto results = tasks.run({x});
+  EXPECT_EQ(results[0][special], 1);
+  EXPECT_EQ(results[0][special + 1], -1);
+  EXPECT_EQ(results[1][special], x[special]);
+  EXPECT_EQ(results[2][special], 0);
+  EXPECT_EQ(results[2][special + 1], 2);
   for (const Tensor &result : results)
-    EXPECT_TRUE(std::isnan(result[0]));
-  EXPECT_EQ(results[0][1], 1);
-  EXPECT_EQ(results[0][2], -1);
-  EXPECT_EQ(results[1][1], x[1]);
-  EXPECT_EQ(results[2][1], 0);
-  EXPECT_EQ(results[2][2], 2);
-  for (int64_t i = 3; i < x.size(); ++i) {
+    EXPECT_TRUE(std::isnan(result[special + 2]));
+  for (int64_t i = 0; i < special; ++i) {
     double erf = std::erf(x[i]), erfc = std::erfc(x[i]);
     double phi = 0.5 * std::erfc(-x[i] / std::sqrt(2.0)), gelu = x[i] * phi;
     double slope = phi + x[i] * std::exp(-0.5 * x[i] * x[i]) / std::sqrt(2 * std::numbers::pi);

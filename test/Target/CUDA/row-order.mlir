@@ -65,7 +65,23 @@ func.func @most(%x: tensor<2x16x512x128xbf16>, %c: tensor<16x512x128xbf16>, %e: 
   return %y : tensor<2x16x512x128xbf16>
 }
 
-// Where nothing is shared, and where a block has one row, or sums over rows, the inner loop comes first.
+// Where the inner loops share as much as any, all stays as it is: 4 of 8 times 4 rows of a position are 16 rows.
+// CHECK-LABEL: gpu.func @inner_0(
+// CHECK: %[[ROW:.*]] = arith.addi
+// CHECK: arith.remui %[[ROW]], %c4
+// CHECK: arith.remui %{{.*}}, %c8
+func.func @inner(%x: tensor<512x8x4x128xbf16>, %y: tensor<512x8x4x128xbf16>, %e: tensor<512x128xf32>) -> tensor<512x8x4x128xbf16> {
+  %f = arith.extf %x : tensor<512x8x4x128xbf16> to tensor<512x8x4x128xf32>
+  %g = arith.extf %y : tensor<512x8x4x128xbf16> to tensor<512x8x4x128xf32>
+  %r = tensor.expand_shape %e [[0, 1, 2], [3]] output_shape [512, 1, 1, 128] : tensor<512x128xf32> into tensor<512x1x1x128xf32>
+  %d = nn.broadcast %r : tensor<512x1x1x128xf32> -> tensor<512x8x4x128xf32>
+  %p = arith.mulf %f, %d : tensor<512x8x4x128xf32>
+  %q = arith.mulf %p, %g : tensor<512x8x4x128xf32>
+  %o = arith.truncf %q : tensor<512x8x4x128xf32> to tensor<512x8x4x128xbf16>
+  return %o : tensor<512x8x4x128xbf16>
+}
+
+// So it does where nothing is shared, where a block has one row, and in sums over rows.
 // CHECK-LABEL: gpu.func @alike_0(
 // CHECK: arith.remui %{{.*}}, %c512
 // CHECK-LABEL: gpu.func @long_0(

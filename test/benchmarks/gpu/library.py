@@ -5,7 +5,7 @@
 The program's times are means over a run, each call between two events, beside whatever else a step does to clocks and
 caches. Alone, a call is repeated between two events as well: products by torch.mm, addmm and linear (cuBLASLt, the
 algorithm that it proposes), attention by cuDNN through scaled_dot_product_attention. The ratio is the time alone over the
-program's, of all calls of a step; above 1 the program is faster.
+program's, of all calls of the run; above 1 the program is faster.
 """
 
 import re

@@ -176,13 +176,14 @@ CUdeviceptr map(int file, size_t bytes) {
 
 } // namespace
 
-bool bigmac::test::isReachable(const void *memory) {
+bool bigmac::test::isReachable(const void *memory, size_t bytes) {
   Call call(driver);
   auto at = reinterpret_cast<CUdeviceptr>(memory);
   auto next = memories.upper_bound(at);
-  bool isOnDevice =
-      next != memories.begin() && at < std::prev(next)->first + std::prev(next)->second.bytes;
-  return isOnDevice || isPinned(memory);
+  bool isOnDevice = next != memories.begin() &&
+                    at + bytes <= std::prev(next)->first + std::prev(next)->second.bytes;
+  return isOnDevice ||
+         (isPinned(memory) && isPinned(static_cast<const char *>(memory) + bytes - 1));
 }
 
 void bigmac::test::enqueue(CUstream stream, Operation operation) {

@@ -17,7 +17,7 @@ using Kernel = std::function<Operation(void **arguments)>;
 Kernel findKernel(const std::string &name);
 
 /// Whether kernels reach these bytes: in the device's memory, or pinned.
-bool isReachable(const void *memory);
+bool isReachable(const void *memory, size_t bytes);
 
 /// Adds to what a stream does.
 void enqueue(CUstream stream, Operation operation);

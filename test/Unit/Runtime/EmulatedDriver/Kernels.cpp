@@ -91,8 +91,9 @@ template <typename... Arguments> Kernel kernel(void (*function)(Arguments...)) {
 /// Of the host's memory a GPU reads and writes what is pinned only.
 Operation launchCopy(void **arguments) {
   for (int i : {0, 1})
-    if (void *memory = *static_cast<void **>(arguments[i]); !isReachable(memory)) {
-      std::fprintf(stderr, "bm_copy: the GPU does not reach %p\n", memory);
+    if (void *memory = *static_cast<void **>(arguments[i]);
+        !isReachable(memory, *static_cast<uint64_t *>(arguments[2]))) {
+      std::fprintf(stderr, "bm_copy: the GPU does not reach all bytes at %p\n", memory);
       std::abort();
     }
   return kernel(copy)(arguments);
