@@ -9,9 +9,9 @@
 namespace bigmac::cuda {
 
 /// The loops of a nest, the one first whose counter changes from a row to the next, as a kernel
-/// numbers them. That is the innermost one, then outwards; but where the rows of a block share more
-/// of what they load along another loop, as all heads do a rotary embedding's tables, that one
-/// comes first: what a block shares comes out of its multiprocessor's cache.
+/// numbers them. That is the innermost one, then outwards; but where a block loads half as much or
+/// less with another loop first, as all heads share a rotary embedding's tables, that one comes
+/// first: what rows of a block share comes out of the multiprocessor's cache.
 llvm::SmallVector<mlir::scf::ForOp> rowOrder(const RowProgram &program, const KernelShape &shape);
 
 } // namespace bigmac::cuda
