@@ -141,7 +141,7 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
     std::copy(want.begin(), want.end(), in);
     std::memcpy(&want[8], want.data(), 23);
     std::memcpy(&want[3], want.data(), 7);
-    const float third = want[3];
+    const float fourth = want[3];
     for (uint32_t i = 0; i < kPlaces; ++i) {
       auto values = pattern(kAxpy, step * 10 + i);
       write(i * 16384, values);
@@ -156,7 +156,7 @@ TEST_P(DeviceCts, CopiesRunBesideCalls) {
       device->endList();
     }
     device->synchronize();
-    EXPECT_EQ(*one, third) << "step " << step;
+    EXPECT_EQ(*one, fourth) << "step " << step;
     for (uint64_t k = 0; k < kAxpy; ++k)
       ASSERT_EQ(out[k], want[k]) << "step " << step << ", element " << k;
   }

@@ -32,24 +32,17 @@ struct ConvertNNToCUDA : bigmac::impl::ConvertNNToCUDABase<ConvertNNToCUDA> {
     });
     IRRewriter rewriter(&getContext());
     for (Operation *op : ops) {
+      if (!epilogues && isa<nn::GeluOp, nn::GeluBackwardOp, nn::ReduceSumOp>(op))
+        continue;
       rewriter.setInsertionPoint(op);
       llvm::TypeSwitch<Operation *>(op)
           .Case([&](nn::AttentionOp op) { lowerAttention(op, rewriter, attentionLibrary); })
           .Case([&](nn::AttentionBackwardOp op) {
             lowerAttentionBackward(op, rewriter, attentionLibrary);
           })
-          .Case([&](nn::GeluOp op) {
-            if (epilogues)
-              lowerGelu(op, rewriter);
-          })
-          .Case([&](nn::GeluBackwardOp op) {
-            if (epilogues)
-              lowerGeluBackward(op, rewriter);
-          })
-          .Case([&](nn::ReduceSumOp op) {
-            if (epilogues)
-              lowerBiasGradient(op, rewriter);
-          })
+          .Case([&](nn::GeluOp op) { lowerGelu(op, rewriter); })
+          .Case([&](nn::GeluBackwardOp op) { lowerGeluBackward(op, rewriter); })
+          .Case([&](nn::ReduceSumOp op) { lowerBiasGradient(op, rewriter); })
           .Case([&](nn::EmbeddingOp op) { lowerEmbedding(op, rewriter); })
           .Case([&](nn::EmbeddingBackwardOp op) { lowerEmbeddingBackward(op, rewriter); })
           .Case([&](nn::GatherElementsOp op) { lowerGatherElements(op, rewriter); })

@@ -171,16 +171,14 @@ SmallVector<Value> KernelBuilder::emitBody(linalg::GenericOp op, ValueRange argu
     if (approximate) {
       if (isa<math::ExpOp, arith::DivFOp>(made))
         allowApproximation(made);
-      if (auto erfOp = dyn_cast<math::ErfOp>(made)) {
-        mapping.map(inner.getResult(0),
-                    expandErf(*this, loc, erfOp.getOperand(), arith::FastMathFlags::afn));
-        erfOp.erase();
-        continue;
-      }
-      if (auto erfcOp = dyn_cast<math::ErfcOp>(made)) {
-        mapping.map(inner.getResult(0),
-                    approximateErfc(*this, loc, erfcOp.getOperand(), arith::FastMathFlags::afn));
-        erfcOp.erase();
+      Value simpler;
+      if (isa<math::ErfOp>(made))
+        simpler = expandErf(*this, loc, made->getOperand(0), arith::FastMathFlags::afn);
+      else if (isa<math::ErfcOp>(made))
+        simpler = approximateErfc(*this, loc, made->getOperand(0), arith::FastMathFlags::afn);
+      if (simpler) {
+        mapping.map(inner.getResult(0), simpler);
+        made->erase();
         continue;
       }
     }

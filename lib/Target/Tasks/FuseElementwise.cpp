@@ -1,5 +1,7 @@
 //===- FuseElementwise.cpp - The task-fuse-elementwise pass ---------------===//
 
+#include "TensorParts.h"
+
 #include "bigmac/Target/TaskPasses.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -48,35 +50,6 @@ struct GeneralizeTranspose : OpRewritePattern<linalg::TransposeOp> {
   }
 };
 
-/// The one dimension that a slice takes a part of; nothing where there are more or others, or
-/// steps.
-std::optional<int64_t> slicedDim(tensor::ExtractSliceOp slice) {
-  RankedTensorType from = slice.getSourceType(), to = slice.getType();
-  if (from.getRank() != to.getRank() || !slice.hasUnitStride() ||
-      llvm::is_contained(slice.getStaticOffsets(), ShapedType::kDynamic))
-    return std::nullopt;
-  std::optional<int64_t> dim;
-  for (int64_t i = 0; i < from.getRank(); ++i)
-    if (from.getDimSize(i) != to.getDimSize(i)) {
-      if (dim)
-        return std::nullopt;
-      dim = i;
-    }
-  return dim;
-}
-
-/// Replaces `op` by as much of `whole`, from `offset` on in `dim`.
-void replaceBySlice(PatternRewriter &rewriter, Operation *op, Value whole, int64_t dim,
-                    int64_t offset) {
-  auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  SmallVector<OpFoldResult> offsets(type.getRank(), rewriter.getIndexAttr(0)),
-      strides(type.getRank(), rewriter.getIndexAttr(1));
-  offsets[dim] = rewriter.getIndexAttr(offset);
-  rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
-      op, type, whole, offsets, getAsIndexOpFoldResult(rewriter.getContext(), type.getShape()),
-      strides);
-}
-
 /// A slice that is reshaped becomes a slice of the reshaped whole: loops over rows read slices
 /// where they are.
 struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
@@ -84,23 +57,23 @@ struct ReshapeWholeOfSlice : OpRewritePattern<tensor::ExpandShapeOp> {
   LogicalResult matchAndRewrite(tensor::ExpandShapeOp op,
                                 PatternRewriter &rewriter) const override {
     auto slice = op.getSrc().getDefiningOp<tensor::ExtractSliceOp>();
-    std::optional<int64_t> dim = slice ? slicedDim(slice) : std::nullopt;
-    if (!dim || !op.getResultType().hasStaticShape() || !slice.getSourceType().hasStaticShape())
+    std::optional<Part> part = slice ? matchPart(slice) : std::nullopt;
+    if (!part || !op.getResultType().hasStaticShape())
       return failure();
     const SmallVector<ReassociationIndices> groups = op.getReassociationIndices();
-    const int64_t outer = groups[*dim].front();
+    const int64_t outer = groups[part->dim].front();
     int64_t inner = 1;
-    for (int64_t i : ArrayRef<int64_t>(groups[*dim]).drop_front())
+    for (int64_t i : ArrayRef<int64_t>(groups[part->dim]).drop_front())
       inner *= op.getResultType().getDimSize(i);
-    const int64_t offset = slice.getStaticOffset(*dim);
-    const int64_t size = slice.getSourceType().getDimSize(*dim);
-    if (inner == 0 || offset % inner != 0 || size % inner != 0)
+    const int64_t size = slice.getSourceType().getDimSize(part->dim);
+    if (inner == 0 || part->offset % inner != 0 || size % inner != 0)
       return failure();
     SmallVector<int64_t> shape(op.getResultType().getShape());
     shape[outer] = size / inner;
     Value whole = tensor::ExpandShapeOp::create(
         rewriter, op.getLoc(), op.getResultType().clone(shape), slice.getSource(), groups);
-    replaceBySlice(rewriter, op, whole, outer, offset / inner);
+    rewriter.replaceOp(op, slicePart(rewriter, op.getLoc(), whole,
+                                     {outer, part->offset / inner, part->size / inner}));
     return success();
   }
 };
@@ -111,24 +84,25 @@ struct CollapseWholeOfSlice : OpRewritePattern<tensor::CollapseShapeOp> {
   LogicalResult matchAndRewrite(tensor::CollapseShapeOp op,
                                 PatternRewriter &rewriter) const override {
     auto slice = op.getSrc().getDefiningOp<tensor::ExtractSliceOp>();
-    std::optional<int64_t> dim = slice ? slicedDim(slice) : std::nullopt;
-    if (!dim || !slice.getSourceType().hasStaticShape())
+    std::optional<Part> part = slice ? matchPart(slice) : std::nullopt;
+    if (!part)
       return failure();
     const SmallVector<ReassociationIndices> groups = op.getReassociationIndices();
     const int64_t group = llvm::find_if(groups,
                                         [&](const ReassociationIndices &dims) {
-                                          return llvm::is_contained(dims, *dim);
+                                          return llvm::is_contained(dims, part->dim);
                                         }) -
                           groups.begin();
     if (groups.empty() || llvm::any_of(groups[group], [&](int64_t i) {
-          return i != *dim && slice.getSourceType().getDimSize(i) != 1;
+          return i != part->dim && slice.getSourceType().getDimSize(i) != 1;
         }))
       return failure();
     SmallVector<int64_t> shape(op.getResultType().getShape());
-    shape[group] = slice.getSourceType().getDimSize(*dim);
+    shape[group] = slice.getSourceType().getDimSize(part->dim);
     Value whole = tensor::CollapseShapeOp::create(
         rewriter, op.getLoc(), op.getResultType().clone(shape), slice.getSource(), groups);
-    replaceBySlice(rewriter, op, whole, group, slice.getStaticOffset(*dim));
+    rewriter.replaceOp(op,
+                       slicePart(rewriter, op.getLoc(), whole, {group, part->offset, part->size}));
     return success();
   }
 };

@@ -8,7 +8,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace bigmac {
@@ -20,17 +19,6 @@ using namespace mlir;
 using namespace bigmac;
 
 namespace {
-
-/// `tensor` in [offset, offset + size) of one dimension.
-Value slicePart(OpBuilder &builder, Location loc, Value tensor, const Part &part) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  SmallVector<OpFoldResult> offsets(type.getRank(), builder.getIndexAttr(0));
-  SmallVector<OpFoldResult> strides(type.getRank(), builder.getIndexAttr(1));
-  SmallVector<OpFoldResult> sizes = getAsIndexOpFoldResult(builder.getContext(), type.getShape());
-  offsets[part.dim] = builder.getIndexAttr(part.offset);
-  sizes[part.dim] = builder.getIndexAttr(part.size);
-  return tensor::ExtractSliceOp::create(builder, loc, tensor, offsets, sizes, strides);
-}
 
 /// Whether `op` computes one tensor element by element, in the order of its dimensions.
 bool isElementwise(linalg::GenericOp op) {
@@ -69,11 +57,9 @@ struct SliceBeforeElementwise : OpRewritePattern<tensor::ExtractSliceOp> {
   LogicalResult matchAndRewrite(tensor::ExtractSliceOp op,
                                 PatternRewriter &rewriter) const override {
     auto producer = op.getSource().getDefiningOp<linalg::GenericOp>();
-    if (!producer || !isElementwise(producer) ||
-        op.getType().getRank() != op.getSourceType().getRank())
+    if (!producer || !isElementwise(producer))
       return failure();
-    std::optional<Part> part = matchPart(op.getStaticOffsets(), op.getStaticSizes(),
-                                         op.getStaticStrides(), op.getSourceType().getShape());
+    std::optional<Part> part = matchPart(op);
     bool isCopy = llvm::hasSingleElement(*producer.getBlock());
     if (!part ||
         !(isCopy || llvm::all_of(op.getSource().getUsers(), llvm::IsaPred<tensor::ExtractSliceOp>)))
@@ -115,10 +101,7 @@ struct SliceOfConcat : OpRewritePattern<tensor::ExtractSliceOp> {
   LogicalResult matchAndRewrite(tensor::ExtractSliceOp op,
                                 PatternRewriter &rewriter) const override {
     auto concat = op.getSource().getDefiningOp<tensor::ConcatOp>();
-    if (!concat || op.getType().getRank() != op.getSourceType().getRank())
-      return failure();
-    std::optional<Part> part = matchPart(op.getStaticOffsets(), op.getStaticSizes(),
-                                         op.getStaticStrides(), op.getSourceType().getShape());
+    std::optional<Part> part = concat ? matchPart(op) : std::nullopt;
     if (!part || part->dim != static_cast<int64_t>(concat.getDim()))
       return failure();
     int64_t offset = 0;

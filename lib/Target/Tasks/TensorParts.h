@@ -3,7 +3,8 @@
 #ifndef BIGMAC_TARGET_TASKS_TENSORPARTS_H
 #define BIGMAC_TARGET_TASKS_TENSORPARTS_H
 
-#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <optional>
 
@@ -31,6 +32,28 @@ inline std::optional<Part> matchPart(llvm::ArrayRef<int64_t> offsets, llvm::Arra
     part = Part{static_cast<int64_t>(dim), offsets[dim], sizes[dim]};
   }
   return part;
+}
+
+/// The part of its source, of static shape, that a slice is, if it has all dimensions.
+inline std::optional<Part> matchPart(mlir::tensor::ExtractSliceOp slice) {
+  if (slice.getType().getRank() != slice.getSourceType().getRank() ||
+      !slice.getSourceType().hasStaticShape())
+    return std::nullopt;
+  return matchPart(slice.getStaticOffsets(), slice.getStaticSizes(), slice.getStaticStrides(),
+                   slice.getSourceType().getShape());
+}
+
+/// A part of `tensor`, whose shape is static.
+inline mlir::Value slicePart(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value tensor,
+                             const Part &part) {
+  auto type = mlir::cast<mlir::RankedTensorType>(tensor.getType());
+  llvm::SmallVector<mlir::OpFoldResult> offsets(type.getRank(), builder.getIndexAttr(0));
+  llvm::SmallVector<mlir::OpFoldResult> strides(type.getRank(), builder.getIndexAttr(1));
+  llvm::SmallVector<mlir::OpFoldResult> sizes =
+      mlir::getAsIndexOpFoldResult(builder.getContext(), type.getShape());
+  offsets[part.dim] = builder.getIndexAttr(part.offset);
+  sizes[part.dim] = builder.getIndexAttr(part.size);
+  return mlir::tensor::ExtractSliceOp::create(builder, loc, tensor, offsets, sizes, strides);
 }
 
 } // namespace bigmac

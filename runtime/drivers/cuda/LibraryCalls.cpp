@@ -76,9 +76,7 @@ bool hasAux(const bm_cuda_matmul &x) {
   return x.epilogue & (BM_EPILOGUE_SAVE | BM_EPILOGUE_GELU_BACKWARD);
 }
 
-bool hasOptionalEpilogue(const bm_cuda_matmul &x) { return x.epilogue & ~BM_EPILOGUE_BIAS; }
-
-bool isAlwaysAligned(const bm_cuda_matmul &x) { return hasOptionalEpilogue(x); }
+bool doesMoreThanBias(const bm_cuda_matmul &x) { return x.epilogue & ~BM_EPILOGUE_BIAS; }
 
 std::string describe(const bm_cuda_attention &x) {
   std::string text = "attention of " + product({x.batch, x.heads, x.queries, x.depth}) +

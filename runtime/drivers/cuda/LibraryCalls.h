@@ -25,10 +25,9 @@ std::string describe(const bm_cuda_attention &attention);
 /// Whether its epilogue has a vector (bias or sums), and whether an auxiliary matrix.
 bool hasVector(const bm_cuda_matmul &matmul);
 bool hasAux(const bm_cuda_matmul &matmul);
-/// Whether its epilogue is one that programs compiled with --epilogues=none have kernels for.
-bool hasOptionalEpilogue(const bm_cuda_matmul &matmul);
-/// Whether its epilogue is one for operands at multiples of 16 bytes.
-bool isAlwaysAligned(const bm_cuda_matmul &matmul);
+/// Whether its epilogue is more than a bias: then operands are at multiples of 16 bytes, and a
+/// program compiled with --epilogues=none has kernels in its place.
+bool doesMoreThanBias(const bm_cuda_matmul &matmul);
 
 /// Whether it has gradients: strides of theirs that are not 0.
 bool hasBackward(const bm_cuda_attention &attention);

@@ -278,7 +278,7 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
       lt.cublasLtMatmulAlgoGetHeuristic(handle, matmul.product, matmul.b, matmul.a, matmul.c,
                                         matmul.c, preference, count, results.data(), &found);
   lt.cublasLtMatmulPreferenceDestroy(preference);
-  if (code != CUBLAS_STATUS_NOT_SUPPORTED || !hasOptionalEpilogue(matmul.what))
+  if (code != CUBLAS_STATUS_NOT_SUPPORTED || !doesMoreThanBias(matmul.what))
     lt.check(code, what);
   std::vector<Algorithm> algorithms;
   for (int i = 0; i < found; ++i)
@@ -290,7 +290,7 @@ std::vector<Matmuls::Algorithm> Matmuls::candidates(Prepared &matmul, uint32_t a
         "cuBLASLt: " + describe(matmul.what) + ": it has no algorithm with " +
         std::to_string(space.workspaceBytes) + " bytes of workspace on " + space.title +
         "; compile with " +
-        (hasOptionalEpilogue(matmul.what) ? "--epilogues=none" : "a larger --workspace"));
+        (doesMoreThanBias(matmul.what) ? "--epilogues=none" : "a larger --workspace"));
   return algorithms;
 }
 
@@ -323,10 +323,9 @@ void Matmuls::prepare(Prepared &matmul, AlgorithmCache &cache) {
       for (size_t i = 0; i < proposals.size() && !chosen; ++i)
         chosen = fastest(matmul, {&proposals[i], 1});
     if (!chosen)
-      throw RuntimeError(
-          "cuBLASLt: " + describe(matmul.what) + ": none of its " +
-          std::to_string(proposals.size()) + " algorithms runs on " + space.title +
-          (hasOptionalEpilogue(matmul.what) ? "; compile with --epilogues=none" : ""));
+      throw RuntimeError("cuBLASLt: " + describe(matmul.what) + ": none of its " +
+                         std::to_string(proposals.size()) + " algorithms runs on " + space.title +
+                         (doesMoreThanBias(matmul.what) ? "; compile with --epilogues=none" : ""));
     cache.add(cacheKey(matmul), std::as_bytes(std::span(&*chosen, 1)));
   }
   matmul.algorithm = *chosen;
@@ -367,7 +366,7 @@ void Matmuls::run(uint32_t index, const MatmulPointers &at) {
         static_cast<const void *>(at.aux)}) {
     if (reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0)
       continue;
-    if (isAlwaysAligned(matmul.what))
+    if (doesMoreThanBias(matmul.what))
       throw RuntimeError(describe(matmul.what) + ": an operand is not at a multiple of " +
                          std::to_string(kAlignment) + " bytes");
     return runLoosely(matmul, at);
